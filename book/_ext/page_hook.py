@@ -1,0 +1,89 @@
+"""What the pages need and Jupyter Book does not do by itself: a Sphinx extension with one job per function.
+
+Before a page is read      `prepare_source`: the repository's address, links that work in the repository and on the site,
+                           no widget outputs (nothing would move without a kernel).
+While outputs are drawn    `image_with_alt`: a figure's alt text may come with the figure (its output metadata).
+After a page is resolved   `ask_for_alt`: a picture without alt text is a warning, and so stops a build with -W.
+Before a page is written   `mend_body`: roles that screen readers reject; MathJax only where there is mathematics.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from docutils import nodes
+from myst_nb.core.render import NbElementRenderer
+from sphinx.util import logging
+
+log = logging.getLogger(__name__)
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+ADDRESS = "@REPOSITORY@"  # stands for `repository.url` of _config.yml
+
+
+def prepare_source(app, docname: str, source: list[str]) -> None:
+    """Prose: fill in the address. Executed notebooks: also links and widgets."""
+    address = app.config.html_theme_options["repository_url"].rstrip("/")
+    source[0] = source[0].replace(ADDRESS, address)
+    if not docname.startswith("notebooks/"):
+        return
+    notebook = json.loads(source[0])
+    notebook["metadata"].pop("widgets", None)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":  # ../book/x.md in the repository is ../x.md beside the executed copy
+            text = "".join(cell["source"])
+            cell["source"] = re.sub(r"\]\(\.\./book/", "](../", text)
+        elif cell["cell_type"] == "code":
+            cell["outputs"] = [o for o in cell["outputs"] if WIDGET not in o.get("data", {})]
+    source[0] = json.dumps(notebook)
+
+
+render_image = NbElementRenderer.render_image
+
+
+def image_with_alt(self, data) -> list[nodes.Element]:
+    """As myst-nb draws it, plus the alt text of `display(figure, metadata={"image/png": {"alt": "..."}})`.
+
+    Without this, alt text could come from the cell's metadata only, one text for all figures of a cell.
+    """
+    drawn = render_image(self, data)
+    alt = data.output_metadata.get(data.mime_type, {}).get("alt")
+    if alt:
+        drawn[0]["alt"] = str(alt)
+    return drawn
+
+
+def ask_for_alt(app, doctree: nodes.document, docname: str) -> None:
+    for image in doctree.findall(nodes.image):
+        if not image.get("alt", "").strip():
+            log.warning(
+                "%s: a picture (%s) has no alt text. In a notebook, show it with its alt text or give the cell the "
+                'metadata {"mystnb": {"image": {"alt": "what the picture shows"}}}',
+                docname,
+                image["uri"].rsplit("/", 1)[-1],
+                location=image,
+                type="alt",
+            )
+
+
+# sphinxcontrib-bibtex marks each entry as doc-biblioentry (deprecated) in a list that then holds no list items.
+ROLES = re.compile(r'(<div class="citation"[^>]*?) role="doc-biblioentry"')
+LISTS = re.compile(r'(<div role="list" class="citation-list">)')
+
+
+def mend_body(app, pagename: str, templatename: str, context: dict, doctree) -> None:
+    body = context.get("body", "")
+    body = ROLES.sub(r'\1 role="listitem"', body)
+    context["body"] = body
+    if 'class="math ' not in body:  # Sphinx also adds it where only a page further down the contents needs it
+        scripts = context.get("script_files", [])
+        context["script_files"] = [s for s in scripts if "mathjax" not in str(getattr(s, "filename", s))]
+
+
+def setup(app) -> dict:
+    NbElementRenderer.render_image = image_with_alt
+    app.connect("source-read", prepare_source)
+    app.connect("doctree-resolved", ask_for_alt)
+    app.connect("html-page-context", mend_body, priority=900)  # after Sphinx's own mathjax extension
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

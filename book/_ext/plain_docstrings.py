@@ -1,0 +1,124 @@
+"""API pages from the library's docstrings, which are plain sentences and not reStructuredText.
+
+`as_rst` keeps paragraphs, lists and indented blocks, sets `code` and parameter names as code, and escapes the rest
+(h*w is no emphasis). A module's header (Implements, Taught in, Official) becomes a list of fields whose chapter numbers
+link to the chapters.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+FIELD = re.compile(r"^([A-Z][a-z ]{2,11}?) *: (.*)$")  # "Taught in   : chapter 01, Pixels to patches"
+CHAPTERS = re.compile(r"\b(?:chapters?) (\d\d)(?:([-, ]| and )(\d\d))?")
+
+
+def plain(text: str, names: set[str] = frozenset()) -> str:
+    """One line of prose as rst: `code` stays code, "name:" of a parameter becomes code, the rest is taken literally."""
+    pieces = re.split(r"(``[^`]+``|`[^`]+`)", text)
+    for i, piece in enumerate(pieces):
+        if piece.startswith("`"):
+            pieces[i] = f"``{piece.strip('`')}``"
+            continue
+        piece = re.sub(r"([\\*_|])", r"\\\1", piece)
+        if names:
+            piece = re.sub(
+                r"(?<![\w.])(\w[\w\\]*)(?=:\s)",
+                lambda m: f"``{m[1]}``".replace("\\", "") if m[1].replace("\\", "") in names else m[1],
+                piece,
+            )
+        pieces[i] = piece
+    # rst wants white space or punctuation around code; an escaped blank counts and is not shown
+    return re.sub(r"(?<=\w)(``[^`]+``)", r"\\ \1", re.sub(r"(``[^`]+``)(?=\w)", r"\1\\ ", "".join(pieces)))
+
+
+def as_rst(lines: list[str], names: set[str] = frozenset()) -> list[str]:
+    """Plain docstring lines to rst lines."""
+    out, block = [], ""  # block: what the line before belongs to
+    for line in lines:
+        stripped, indent = line.strip(), len(line) - len(line.lstrip())
+        if not stripped:
+            kind = ""
+        elif re.match(r"[-*] ", stripped):
+            kind = "item"
+        elif indent and block == "item":
+            kind = "item"  # an item's second line
+            out.append("  " + plain(stripped, names))
+            continue
+        elif indent and block in ("", "code"):
+            kind = "code"
+        else:
+            kind = "text"
+        if kind != block and block:
+            out.append("")
+        if kind == "item":
+            out.append("- " + plain(stripped[2:], names))
+        elif kind == "code":
+            out.extend([] if block == "code" else ["::", ""])
+            out.append(line)
+        else:
+            out.append(plain(stripped, names) if stripped else "")
+        block = kind
+    return [*out, ""]
+
+
+def header(lines: list[str]) -> tuple[list[str], list[tuple[str, list[str]]], list[str]]:
+    """Split a module docstring into what comes before, the fields, and what comes after."""
+    start = next((i for i, line in enumerate(lines) if FIELD.match(line)), None)
+    if start is None:
+        return lines, [], []
+    fields, i = [], start
+    while i < len(lines) and lines[i].strip():
+        found = FIELD.match(lines[i])
+        if found:
+            fields.append((found[1].strip(), [found[2]]))
+        else:
+            fields[-1][1].append(lines[i].strip())
+        i += 1
+    return lines[:start], fields, lines[i:]
+
+
+def link_chapters(text: str, documents: set[str]) -> str:
+    """Chapter numbers in already escaped text become links where the chapter is out."""
+
+    def link(number: str, words: str) -> str:
+        page = next((d for d in sorted(documents) if d.startswith(f"notebooks/{number}_")), None)
+        return f":doc:`{words} </{page}>`" if page else words
+
+    def both(found: re.Match) -> str:
+        first = link(found[1], found[0] if not found[3] else found[0][: found.end(1) - found.start()])
+        return first if not found[3] else f"{first}{found[2]}\\ {link(found[3], found[3])}"
+
+    return CHAPTERS.sub(both, text)
+
+
+def rewrite(app, what: str, name: str, obj, options, lines: list[str]) -> None:
+    if what != "module":
+        try:
+            names = set(inspect.signature(obj).parameters) | {"forward", "Returns", "Raises"}
+        except (TypeError, ValueError):
+            names = set()
+        names |= set(getattr(obj, "__dataclass_fields__", ())) | set(getattr(obj, "_fields", ()))
+        lines[:] = as_rst(lines, names)
+        return
+    before, fields, after = header(lines)
+    out = as_rst(before)
+    for title, text in fields:
+        body = as_rst(text)
+        body = [link_chapters(line, app.env.found_docs) for line in body]
+        out += [f":{title}: {body[0]}", *("    " + line for line in body[1:-1])]
+    lines[:] = [*out, "", *as_rst(after)]
+
+
+def skip(app, what, name, obj, skip, options) -> bool | None:
+    """NamedTuple fields document themselves as "Alias for field number 0": the class's own text says more."""
+    if str(getattr(obj, "__doc__", "")).startswith("Alias for field number"):
+        return True
+    return None
+
+
+def setup(app) -> dict:
+    app.connect("autodoc-process-docstring", rewrite)
+    app.connect("autodoc-skip-member", skip)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

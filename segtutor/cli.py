@@ -1,0 +1,105 @@
+"""The command `segtutor`. Each sub-command is one function below, and does nothing but call the
+library.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point. Returns the exit code; a mistake of the user's is one line on stderr, not a
+    traceback.
+    """
+    parser = argparse.ArgumentParser(prog="segtutor", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_doctor(commands)
+    _add_reproduce(commands)
+    options = parser.parse_args(arguments)
+    try:
+        return options.run(options)
+    except (ValueError, OSError) as error:
+        print(f"segtutor: {error}", file=sys.stderr)
+        return 2
+
+
+def _add_doctor(commands) -> None:
+    parser = commands.add_parser(
+        "doctor", help="what is installed, which device, which data are found"
+    )
+    parser.add_argument("--data-root", help="folder that holds data sets and weights")
+    parser.set_defaults(run=_doctor)
+
+
+def _doctor(options) -> int:
+    from segtutor.doctor import examine
+
+    print(examine(options.data_root))
+    return 0
+
+
+def _add_reproduce(commands) -> None:
+    reproduce = commands.add_parser("reproduce", help="run the book's notebooks")
+    what = reproduce.add_subparsers(dest="what", required=True, metavar="WHAT")
+    notebooks = what.add_parser("notebooks", help="execute the chapters by papermill")
+    notebooks.add_argument("only", nargs="*", help="chapters, e.g. 02 (default: all)")
+    notebooks.add_argument("--profile", default="cpu", help="smoke, cpu (default) or gpu")
+    notebooks.add_argument(
+        "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE")
+    )
+    notebooks.add_argument("--into", type=Path, help="folder for the executed copies")
+    notebooks.add_argument("--status", type=Path, help="write the status page to this file")
+    notebooks.add_argument(
+        "--timeout", type=int, help="seconds after which a notebook counts as hanging"
+    )
+    notebooks.add_argument(
+        "--force", action="store_true", help="run even what is in the cache (also FORCE=1)"
+    )
+    notebooks.set_defaults(run=_notebooks)
+    address = what.add_parser("address", help="do badges and setup cells agree with _config.yml?")
+    address.add_argument("--write", action="store_true", help="make them agree")
+    address.set_defaults(run=_address)
+
+
+def _notebooks(options) -> int:
+    from segtutor.reproduce.notebooks import find_notebooks, run_all, table
+    from segtutor.reproduce.status import write_status
+
+    outcomes = run_all(
+        find_notebooks(only=options.only),
+        profile=options.profile,
+        parameters={name: _literal(value) for name, value in options.parameter},
+        into=options.into,
+        timeout=options.timeout,
+        force=options.force or bool(os.environ.get("FORCE")),
+    )
+    if options.status:
+        write_status(options.status, outcomes, options.profile)
+    print(table(outcomes))
+    return int(any(outcome.state == "failed" for outcome in outcomes))
+
+
+def _literal(value: str):
+    """A parameter from the command line: a Python literal if it is one, else text."""
+    import ast
+
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+
+
+def _address(options) -> int:
+    from segtutor.reproduce.address import check
+
+    different = check(write=options.write)
+    for name in different:
+        print(f"{name}: {'corrected' if options.write else 'has another address than _config.yml'}")
+    return int(bool(different) and not options.write)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

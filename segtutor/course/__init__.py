@@ -1,0 +1,1 @@
+"""Room: exercises that answer (every chapter) and, later, grading."""

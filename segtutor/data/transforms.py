@@ -1,0 +1,110 @@
+"""From a sample to what the network eats: normalisation, and joint augmentation of photo and label
+map.
+
+Taught in   : chapter 01 (normalisation, padding), chapter 11 (augmentation)
+Official    : both papers resize by a random factor in [0.5, 2), crop, flip and distort colours, in
+              mmsegmentation's order. Here the geometry is torchvision's v2 transforms on image and
+              mask together; colours use torchvision's ColorJitter. The official colour distortion
+              and category-limited crop belong to the benchmark pipelines.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from segtutor.data.dataset import IGNORE, Sample
+
+# mean and std of RGB values in 0..1.
+# AugReg ViT files were trained with "half", DeiT and all of SETR with "imagenet".
+NORMALISATIONS = {
+    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+
+
+def _mean_std(name: str, device: torch.device) -> tuple[Tensor, Tensor]:
+    if name not in NORMALISATIONS:
+        raise ValueError(f"unknown normalisation {name!r}; known: {', '.join(NORMALISATIONS)}")
+    mean, std = (torch.tensor(v, device=device).view(3, 1, 1) for v in NORMALISATIONS[name])
+    return mean, std
+
+
+def normalise(images: Tensor, name: str) -> Tensor:
+    """uint8 (..., 3, H, W) in 0..255 -> float32, zero mean and unit spread by the named
+    convention.
+    """
+    mean, std = _mean_std(name, images.device)
+    return (images.float() / 255 - mean) / std
+
+
+def denormalise(images: Tensor, name: str) -> Tensor:
+    """The way back, for pictures: float (..., 3, H, W) -> float in 0..1, clipped."""
+    mean, std = _mean_std(name, images.device)
+    return (images * std + mean).clamp(0, 1)
+
+
+class RandomScale(nn.Module):
+    """Resize photo (bilinear, no antialias, as officially) and labels (nearest) by one random
+    factor in [low, high).
+    """
+
+    def __init__(self, low: float, high: float):
+        super().__init__()
+        self.low, self.high = low, high
+
+    def forward(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        factor = float(torch.empty(()).uniform_(self.low, self.high))
+        size = [max(1, int(side * factor + 0.5)) for side in image.shape[-2:]]
+        return v2.Resize(size, antialias=False)(image, label)
+
+
+class PadTo(nn.Module):
+    """Pad right and bottom up to at least `size`. fill: what with, per kind of tensor."""
+
+    def __init__(self, size: tuple[int, int], fill: dict):
+        super().__init__()
+        self.size, self.fill = size, fill
+
+    def forward(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        down, right = (
+            max(0, want - have) for want, have in zip(self.size, image.shape[-2:], strict=True)
+        )
+        return v2.Pad([0, 0, right, down], fill=self.fill)(image, label)
+
+
+def augment(
+    crop: tuple[int, int],
+    *,
+    normalisation: str,
+    scale: tuple[float, float] = (0.5, 2.0),
+    flip: float = 0.5,
+    jitter: float = 0.0,
+) -> v2.Compose:
+    """Training transform on (image, label): random scale, crop, flip, colour jitter.
+
+    crop: (H, W) of what comes out; smaller pictures are padded right and bottom with the mean
+    colour (about zero after normalisation) and the ignore label. jitter: strength of brightness,
+    contrast and saturation changes, 0 = off. Random numbers come from torch's global generator.
+    """
+    mean = tuple(round(255 * m) for m in NORMALISATIONS[normalisation][0])
+    fill = {tv_tensors.Image: mean, tv_tensors.Mask: IGNORE}
+    steps = [
+        RandomScale(*scale) if scale != (1.0, 1.0) else v2.Identity(),
+        PadTo(crop, fill),
+        v2.RandomCrop(crop),
+        v2.RandomHorizontalFlip(flip),
+    ]
+    if jitter:
+        steps.append(v2.ColorJitter(brightness=jitter, contrast=jitter, saturation=jitter))
+    return v2.Compose(steps)
+
+
+def apply(transform: nn.Module, sample: Sample) -> tuple[Tensor, Tensor]:
+    """Run a joint transform on a sample: (3, H, W) uint8 and (H, W) uint8, both changed in the
+    same way.
+    """
+    image, label = transform(tv_tensors.Image(sample.image), tv_tensors.Mask(sample.label))
+    return image.as_subclass(Tensor), label.as_subclass(Tensor)

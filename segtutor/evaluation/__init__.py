@@ -1,0 +1,6 @@
+"""Room: how good is it? (chapters 12 and 14)"""
+
+from segtutor.evaluation.evaluate import evaluate, majority_answer
+from segtutor.evaluation.metrics import MeanIoU
+
+__all__ = ["MeanIoU", "evaluate", "majority_answer"]

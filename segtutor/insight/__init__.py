@@ -1,0 +1,20 @@
+"""Room: see what a model does (every chapter; chapter 15 in depth). A leaf."""
+
+from segtutor.insight.attention import attention_figure, attention_of_patch
+from segtutor.insight.capture import capture
+from segtutor.insight.plots import COLOURS, curves, segmentation, show, smoothed, use_style
+from segtutor.insight.positions import position_similarity, position_tiles
+
+__all__ = [
+    "COLOURS",
+    "attention_figure",
+    "attention_of_patch",
+    "capture",
+    "curves",
+    "position_similarity",
+    "position_tiles",
+    "segmentation",
+    "show",
+    "smoothed",
+    "use_style",
+]

@@ -1,0 +1,153 @@
+"""Pictures of photographs, label maps and scores; the look that all figures share.
+
+Taught in   : every chapter uses these; house style in CONTRIBUTING.md
+
+A figure function takes arrays and returns a matplotlib figure. `show(figure, alt=...)` puts it on
+the page: the alternative text is not optional, because some readers cannot see the picture.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from torch import Tensor
+
+# Okabe & Ito's eight colours: told apart with every common kind of colour blindness.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
+
+STYLE = {
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "axes.titlesize": 11,
+    "axes.labelsize": 10,
+    "font.size": 10,
+    "legend.frameon": False,
+    "lines.linewidth": 2.0,
+    "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
+    "image.interpolation": "nearest",
+}
+
+
+def use_style() -> None:
+    """Make the book's look the default of this process. Each notebook calls it once."""
+    plt.rcParams.update(STYLE)
+
+
+def show(figure: Figure, alt: str, *, photo: bool = False, dpi: int = 120) -> None:
+    """Display a figure in a notebook with alternative text, and close it.
+
+    alt: what a reader who cannot see the picture should know, one or two sentences. photo: store
+    as JPEG (smaller where the figure is mostly photograph).
+    """
+    from IPython.display import Image, display
+
+    if len(alt.split()) < 4:
+        raise ValueError(f"alt text {alt!r} is too short: say what is seen, in a sentence")
+    kind = "jpeg" if photo else "png"
+    options = {"pil_kwargs": {"quality": 90}} if photo else {}
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, dpi=dpi, bbox_inches="tight", facecolor="white", **options)
+    plt.close(figure)
+    display(Image(buffer.getvalue(), format=kind, alt=alt))
+
+
+def as_picture(image: Tensor | np.ndarray) -> np.ndarray:
+    """(3, H, W) tensor, uint8 or float in 0..1, or an (H, W, 3) array -> (H, W, 3) array for
+    imshow.
+    """
+    if isinstance(image, torch.Tensor):
+        image = image.detach().cpu()
+        image = image.permute(1, 2, 0).numpy() if image.shape[0] == 3 else image.numpy()
+    return image
+
+
+def colour_map(
+    label: Tensor, palette: Sequence[tuple[int, int, int]], ignore: int = 255
+) -> np.ndarray:
+    """(H, W) class ids -> (H, W, 3) uint8 colours; ignored pixels are white."""
+    table = np.full((256, 3), 255, dtype=np.uint8)
+    table[: len(palette)] = np.array(palette, dtype=np.uint8)
+    table[ignore] = 255
+    return table[np.asarray(label, dtype=np.uint8)]
+
+
+def legend_patches(
+    labels: Sequence[Tensor], classes: Sequence[str], palette: Sequence[tuple[int, int, int]]
+) -> list[Patch]:
+    """One legend entry for each class that occurs in any of the label maps."""
+    present = sorted({int(v) for label in labels for v in torch.unique(torch.as_tensor(label))})
+    return [
+        Patch(facecolor=np.array(palette[k]) / 255, edgecolor="0.4", label=classes[k])
+        for k in present
+        if k < len(classes)
+    ]
+
+
+def segmentation(
+    image: Tensor,
+    maps: dict[str, Tensor],
+    classes: Sequence[str],
+    palette: Sequence[tuple[int, int, int]],
+    *,
+    ignore: int = 255,
+    opacity: float = 0.6,
+    height: float = 2.6,
+) -> Figure:
+    """A photo, then each label map over it, with a legend of the classes that occur.
+
+    image: (3, H, W). maps: title -> (H, W) class ids, e.g. {"truth": ..., "prediction": ...}.
+    """
+    picture = as_picture(image)
+    width = height * picture.shape[1] / picture.shape[0]
+    count = 1 + len(maps)
+    figure, axes = plt.subplots(1, count, figsize=(width * count, height + 0.75), squeeze=False)
+    axes[0, 0].imshow(picture)
+    axes[0, 0].set_title("photo")
+    scaled = picture / 255 if picture.dtype == np.uint8 else picture
+    for axis, (title, label) in zip(axes[0, 1:], maps.items(), strict=True):
+        label = torch.as_tensor(label).cpu()
+        colours = colour_map(label, palette, ignore) / 255
+        axis.imshow((1 - opacity) * scaled.mean(-1, keepdims=True) + opacity * colours)
+        axis.set_title(title)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    entries = legend_patches([torch.as_tensor(m).cpu() for m in maps.values()], classes, palette)
+    figure.legend(
+        handles=entries, loc="lower center", ncols=min(6, max(1, len(entries))), fontsize=9
+    )
+    figure.tight_layout(rect=(0, 0.06 + 0.05 * ((len(entries) - 1) // 6), 1, 1))
+    return figure
+
+
+def curves(
+    series: dict[str, tuple[Sequence[float], Sequence[float]]], *, x: str, y: str, size=(6.0, 3.2)
+) -> Figure:
+    """Lines from one or more named (xs, ys), each with its own colour and dash, labelled axes."""
+    figure, axis = plt.subplots(figsize=size)
+    for i, (name, (xs, ys)) in enumerate(series.items()):
+        axis.plot(xs, ys, label=name, linestyle=("-", "--", ":", "-.")[i % 4])
+    axis.set_xlabel(x)
+    axis.set_ylabel(y)
+    if len(series) > 1:
+        axis.legend()
+    figure.tight_layout()
+    return figure
+
+
+def smoothed(values: Sequence[float], window: int = 20) -> list[float]:
+    """Running mean over the last `window` values, for loss curves."""
+    out, total = [], 0.0
+    for i, value in enumerate(values):
+        total += value - (values[i - window] if i >= window else 0.0)
+        out.append(total / min(i + 1, window))
+    return out

@@ -1,0 +1,36 @@
+"""Room 1: image -> sequence -> encoder (chapters 01-04)."""
+
+from segtutor.tokens.attention import SelfAttention, window_mask
+from segtutor.tokens.block import Block, DropPath, Mlp
+from segtutor.tokens.encoder import SIZES, Encoded, Encoder, build_encoder
+from segtutor.tokens.patch import (
+    PatchEmbed,
+    embed_by_unfold,
+    grid_of,
+    grid_to_tokens,
+    patchify,
+    tokens_to_grid,
+    unpatchify,
+)
+from segtutor.tokens.position import PositionEmbed, resize_positions
+
+__all__ = [
+    "SIZES",
+    "Block",
+    "DropPath",
+    "Encoded",
+    "Encoder",
+    "Mlp",
+    "PatchEmbed",
+    "PositionEmbed",
+    "SelfAttention",
+    "build_encoder",
+    "embed_by_unfold",
+    "grid_of",
+    "grid_to_tokens",
+    "patchify",
+    "resize_positions",
+    "tokens_to_grid",
+    "unpatchify",
+    "window_mask",
+]
