@@ -4,13 +4,15 @@ Before a page is read      `prepare_source`: the repository's address, links tha
                            no widget outputs (nothing would move without a kernel).
 While outputs are drawn    `image_with_alt`: a figure's alt text may come with the figure (its output metadata).
 After a page is resolved   `ask_for_alt`: a picture without alt text is a warning, and so stops a build with -W.
-Before a page is written   `mend_body`: roles that screen readers reject; MathJax only where there is mathematics.
+Before a page is written   `mend_body`: what screen readers reject; MathJax only where there is mathematics.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
+from pathlib import Path
 
 from docutils import nodes
 from myst_nb.core.render import NbElementRenderer
@@ -66,23 +68,40 @@ def ask_for_alt(app, doctree: nodes.document, docname: str) -> None:
                 type="alt",
             )
 
-
 # sphinxcontrib-bibtex marks each entry as doc-biblioentry (deprecated) in a list that then holds no list items.
 ROLES = re.compile(r'(<div class="citation"[^>]*?) role="doc-biblioentry"')
-LISTS = re.compile(r'(<div role="list" class="citation-list">)')
+
+# A signature over several lines is a <dl> without any <dt>: make it plain boxes (see .sig-lines in custom.css).
+LINES = re.compile(r'(<span class="sig-paren">\(</span>)\s*<dl>(.*?)</dl>', re.DOTALL)
+
+# The arrows that unfold a part of the contents have no name of their own: they get that of the page before them.
+ARROW = re.compile(r"(<a [^>]*>)([^<]*)(</a><details[^>]*><summary)>")
 
 
 def mend_body(app, pagename: str, templatename: str, context: dict, doctree) -> None:
-    body = context.get("body", "")
-    body = ROLES.sub(r'\1 role="listitem"', body)
+    body = ROLES.sub(r'\1 role="listitem"', context.get("body", ""))
+    body = LINES.sub(lambda m: m[1] + '<div class="sig-lines">' + m[2].replace("dd>", "div>") + "</div>", body)
     context["body"] = body
     if 'class="math ' not in body:  # Sphinx also adds it where only a page further down the contents needs it
         scripts = context.get("script_files", [])
         context["script_files"] = [s for s in scripts if "mathjax" not in str(getattr(s, "filename", s))]
+    contents = context.get("generate_toctree_html")
+    if contents:
+
+        def named(*args, **kwargs):
+            return ARROW.sub(r'\1\2\3 aria-label="Pages under \2">', str(contents(*args, **kwargs)))
+
+        context["generate_toctree_html"] = named
+
+
+def renew_listings(app) -> None:
+    """Listings of source files are written anew each time: Sphinx would keep old ones, with old contents beside them."""
+    shutil.rmtree(Path(app.outdir) / "_modules", ignore_errors=True)
 
 
 def setup(app) -> dict:
     NbElementRenderer.render_image = image_with_alt
+    app.connect("builder-inited", renew_listings)
     app.connect("source-read", prepare_source)
     app.connect("doctree-resolved", ask_for_alt)
     app.connect("html-page-context", mend_body, priority=900)  # after Sphinx's own mathjax extension

@@ -2,7 +2,7 @@
 
 `as_rst` keeps paragraphs, lists and indented blocks, sets `code` and parameter names as code, and escapes the rest
 (h*w is no emphasis). A module's header (Implements, Taught in, Official) becomes a list of fields whose chapter numbers
-link to the chapters.
+link to the chapters. The page that says @EXERCISES@ gets a table of all exercises that have a check.
 """
 
 from __future__ import annotations
@@ -11,26 +11,24 @@ import inspect
 import re
 
 FIELD = re.compile(r"^([A-Z][a-z ]{2,11}?) *: (.*)$")  # "Taught in   : chapter 01, Pixels to patches"
-CHAPTERS = re.compile(r"\b(?:chapters?) (\d\d)(?:([-, ]| and )(\d\d))?")
+CHAPTERS = re.compile(r"\b(?:[Cc]hapters?) (\d\d)(?:([-, ]| and )(\d\d))?")
 
 
 def plain(text: str, names: set[str] = frozenset()) -> str:
     """One line of prose as rst: `code` stays code, "name:" of a parameter becomes code, the rest is taken literally."""
-    pieces = re.split(r"(``[^`]+``|`[^`]+`)", text)
+    pieces = re.split(r"(``[^`]+``|`[^`]+`)", text)  # prose at even places, code at odd ones
     for i, piece in enumerate(pieces):
-        if piece.startswith("`"):
-            pieces[i] = f"``{piece.strip('`')}``"
-            continue
-        piece = re.sub(r"([\\*_|])", r"\\\1", piece)
-        if names:
-            piece = re.sub(
-                r"(?<![\w.])(\w[\w\\]*)(?=:\s)",
-                lambda m: f"``{m[1]}``".replace("\\", "") if m[1].replace("\\", "") in names else m[1],
-                piece,
+        if i % 2:
+            before, after = pieces[i - 1][-1:], pieces[i + 1][:1]  # rst: no letter may touch the quotes
+            pieces[i] = ("\\ " if before.isalnum() else "") + f"``{piece.strip('`')}``"
+            pieces[i] += "\\ " if after.isalnum() else ""
+        else:
+            parts = re.split(r"(?<![\w.])(\w+)(?=:\s)", piece)  # candidates for parameter names at odd places
+            pieces[i] = "".join(
+                f"``{part}``" if k % 2 and part in names else re.sub(r"([\\*_|])", r"\\\1", part)
+                for k, part in enumerate(parts)
             )
-        pieces[i] = piece
-    # rst wants white space or punctuation around code; an escaped blank counts and is not shown
-    return re.sub(r"(?<=\w)(``[^`]+``)", r"\\ \1", re.sub(r"(``[^`]+``)(?=\w)", r"\1\\ ", "".join(pieces)))
+    return "".join(pieces)
 
 
 def as_rst(lines: list[str], names: set[str] = frozenset()) -> list[str]:
@@ -79,11 +77,16 @@ def header(lines: list[str]) -> tuple[list[str], list[tuple[str, list[str]]], li
     return lines[:start], fields, lines[i:]
 
 
+def chapter_page(number: str, documents: set[str]) -> str | None:
+    """The page of chapter "05" if it is out."""
+    return next((d for d in sorted(documents) if d.startswith(f"notebooks/{number}_")), None)
+
+
 def link_chapters(text: str, documents: set[str]) -> str:
     """Chapter numbers in already escaped text become links where the chapter is out."""
 
     def link(number: str, words: str) -> str:
-        page = next((d for d in sorted(documents) if d.startswith(f"notebooks/{number}_")), None)
+        page = chapter_page(number, documents)
         return f":doc:`{words} </{page}>`" if page else words
 
     def both(found: re.Match) -> str:
@@ -118,7 +121,22 @@ def skip(app, what, name, obj, skip, options) -> bool | None:
     return None
 
 
+def list_exercises(app, docname: str, source: list[str]) -> None:
+    if "@EXERCISES@" not in source[0]:
+        return
+    from segtutor.course import checks
+
+    rows = ["| exercise | kind | level | minutes | check |", "|---|---|---|---|---|"]
+    for name in checks.__all__:
+        e = getattr(checks, name)
+        page = chapter_page(e.number.split(".")[0].zfill(2), app.env.found_docs)
+        number = f"[{e.number}](/{page})" if page else e.number
+        rows.append(f"| {number} | {e.kind} | {e.level} of 5 | {e.minutes} | `checks.{name}` |")
+    source[0] = source[0].replace("@EXERCISES@", "\n".join(rows))
+
+
 def setup(app) -> dict:
+    app.connect("source-read", list_exercises)
     app.connect("autodoc-process-docstring", rewrite)
     app.connect("autodoc-skip-member", skip)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -12,12 +12,15 @@ from pathlib import Path
 
 from segtutor.reproduce.notebooks import ROOT
 
-SETUP = """# On Colab this installs the library; elsewhere it does nothing. It never touches an
-installed torch. import importlib.util, subprocess, sys
+SETUP = """\
+# On Colab this installs the library; elsewhere it does nothing. It never replaces torch.
+import importlib.util
+import subprocess
+import sys
 
 if "google.colab" in sys.modules and importlib.util.find_spec("segtutor") is None:
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "git+{url}@{branch}"],
-    check=True)"""
+    source = "git+{url}@{branch}"
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", source], check=True)"""
 
 
 def repository(config: Path = ROOT / "_config.yml") -> tuple[str, str]:

@@ -105,7 +105,8 @@ def run_one(notebook: Path, given: dict, cache: Path, timeout: int, force: bool)
         shutil.rmtree(old, ignore_errors=True)
     folder.mkdir(parents=True)
     part = folder / "running.ipynb"
-    error = execute(notebook, part, {**given, "out_dir": str(folder)}, timeout)
+    out_dir = os.path.relpath(folder, notebook.parent)  # as the notebook's own process sees it
+    error = execute(notebook, part, {**given, "out_dir": out_dir}, timeout)
     if not error and not results.exists():
         error = "it ended without writing results.json: its last cell must call write_results"
     if part.exists():
@@ -126,7 +127,7 @@ def execute(source: Path, target: Path, parameters: dict, timeout: int) -> str:
     """Papermill, in the notebook's own folder. Returns "" or what went wrong, in one line."""
     import papermill
 
-    os.environ["SEGTUTOR_PAGE"] = "1"  # training prints lines instead of a bar
+    os.environ["SEGTUTOR_PAGE"] = "1"  # the kernel inherits it: training prints lines, no bar
     try:
         papermill.execute_notebook(
             str(source),
@@ -138,11 +139,11 @@ def execute(source: Path, target: Path, parameters: dict, timeout: int) -> str:
             execution_timeout=timeout,
             start_timeout=120,
         )
-    except (
-        Exception
-    ) as error:  # papermill, nbclient and the kernel raise many kinds: the others must still run
+    except Exception as error:  # papermill, nbclient and the kernel raise many kinds
         last = [line for line in str(error).strip().splitlines() if line.strip()]
         return f"{type(error).__name__}: {last[-1] if last else ''}"[:500]
+    finally:
+        del os.environ["SEGTUTOR_PAGE"]
     return ""
 
 
@@ -165,8 +166,10 @@ def prepare_page(path: Path) -> None:
     import nbformat
 
     notebook = nbformat.read(path, as_version=4)
-    notebook.metadata.pop("widgets", None)
+    for key in ("widgets", "papermill"):
+        notebook.metadata.pop(key, None)
     for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)
         tags = cell.metadata.setdefault("tags", [])
         if "injected-parameters" in tags and "remove-cell" not in tags:
             tags.append("remove-cell")

@@ -1,0 +1,50 @@
+# make book [PROFILE=smoke|cpu|gpu]   run the notebooks, build the site into _build/html   (FORCE=1 runs all anew)
+# make test                           the tests; executed notebooks are shared with the smoke book
+# make serve                          look at the built site on http://localhost:8000
+# make check-site                     the built site in a real browser (needs Chromium)
+# Each makes .venv when it is missing; nothing else has to be installed before but Python and make.
+
+PROFILE ?= cpu
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export JUPYTER_PLATFORM_DIRS = 1
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: book site test check-site serve lint clean
+
+book: $(VENV)/.book
+	$(BIN)/segtutor reproduce notebooks --profile $(PROFILE) --into book/notebooks --status book/status.md; \
+	ran=$$?; $(MAKE) --no-print-directory site && exit $$ran
+
+site: $(VENV)/.book
+	$(BIN)/jupyter-book build book -W --keep-going --quiet
+	@echo "The book is in _build/html/index.html"
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not site" $(ARGS)
+
+check-site: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/book -m site $(ARGS)
+
+serve:
+	@test -f _build/html/index.html || $(MAKE) book
+	$(PYTHON) -m http.server 8000 --bind 127.0.0.1 --directory _build/html
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+clean:
+	rm -rf _build .cache book/notebooks book/status.md
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.book: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e '.[book]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e '.[dev]'
+	@touch $(VENV)/.book $@

@@ -1,0 +1,149 @@
+"""Every source notebook keeps the contract of design.md section 5."""
+
+import ast
+import re
+
+import nbformat
+import pytest
+
+from segtutor.course import checks
+from segtutor.course.checks.base import KINDS, Exercise
+from segtutor.reproduce.address import check, repository
+from segtutor.reproduce.notebooks import find_notebooks
+from tests.conftest import ROOT
+
+CHAPTERS = find_notebooks()
+EXERCISE = re.compile(
+    r"^### Exercise (\d+)\.(\d+) · (\w+) · level (\d)/5 · (\d+) min · (CPU|GPU)$", re.M
+)
+
+
+@pytest.fixture(params=CHAPTERS, ids=lambda p: p.stem)
+def chapter(request):
+    return request.param, nbformat.read(request.param, as_version=4)
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def prose(notebook):
+    return "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def test_the_chapters_of_the_first_volume_are_here():
+    assert [p.stem[:2] for p in CHAPTERS] == ["00", "01", "02", "03", "04", "05", "12"]
+
+
+def test_no_outputs_are_stored(chapter):
+    path, notebook = chapter
+    for cell in code(notebook):
+        assert not cell.outputs and cell.execution_count is None, f"{path.name}: strip the outputs"
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+    assert nbformat.validate(notebook) is None
+
+
+def test_exactly_one_cell_of_literal_parameters(chapter):
+    path, notebook = chapter
+    cells = [cell for cell in code(notebook) if "parameters" in tags(cell)]
+    assert len(cells) == 1, path.name
+    values = {}
+    for statement in ast.parse(cells[0].source).body:
+        assert isinstance(statement, ast.Assign), f"{path.name}: parameters are plain assignments"
+        values[statement.targets[0].id] = ast.literal_eval(statement.value)
+    wanted = {"profile": "cpu", "seed": 0, "data_root": None, "out_dir": f"runs/{path.stem}"}
+    assert {k: values.get(k, "missing") for k in wanted} == wanted
+
+
+def test_title_promises_and_badge(chapter):
+    path, notebook = chapter
+    first = notebook.cells[0].source
+    assert first.startswith(f"# {path.stem[:2]} · "), path.name
+    for phrase in ("You will be able to", "You need", "In the papers", "Run time", "Open in Colab"):
+        assert phrase in prose(notebook), f"{path.name} lacks {phrase!r}"
+    for heading in ("Where the sources disagree", "Common mistakes", "Recap"):
+        assert re.search(rf"^## .*{heading}", prose(notebook), re.M), (
+            f"{path.name} lacks {heading!r}"
+        )
+
+
+def test_setup_cells_and_badges_carry_the_one_address():
+    assert check() == []
+    url, branch = repository()
+    assert url.startswith("https://github.com/") and branch
+
+
+def test_sizes_stand_in_one_place(chapter):
+    path, notebook = chapter
+    text = "\n".join(cell.source for cell in code(notebook))
+    assert text.count("choose(profile") == 1 or "choose(\n" in text, path.name
+    assert not re.search(r"if profile\b|profile ==|profile !=", text), path.name
+    assert "write_results(" in code(notebook)[-1].source
+
+
+def test_long_code_cells_are_split(chapter):
+    path, notebook = chapter
+    for cell in code(notebook):
+        if "hide-input" not in tags(cell) and "hide-cell" not in tags(cell):
+            assert len(cell.source.splitlines()) <= 45, f"{path.name}, cell {cell.id}"
+
+
+def test_one_picture_a_cell_with_alternative_text(chapter):
+    path, notebook = chapter
+    for cell in code(notebook):
+        if "remove-output" in tags(cell):
+            continue
+        assert cell.source.count("show(") <= 1 or "inspect" in cell.source, (
+            f"{path.name}, {cell.id}"
+        )
+        assert "plt.show()" not in cell.source, f"{path.name}, {cell.id}: use insight.show"
+
+
+def test_markdown_is_plain(chapter):
+    """No MyST roles or directives: they are raw text in JupyterLab and on Colab."""
+    path, notebook = chapter
+    assert not re.search(
+        r"\{(cite|ref|numref|prf:ref|eq|doc|term)\}`|^:::|^```\{", prose(notebook), re.M
+    )
+
+
+def test_no_picture_or_script_from_elsewhere(chapter):
+    path, notebook = chapter
+    assert not re.search(r"!\[[^\]]*\]\(http|<img[^>]+src=.http|<script", prose(notebook)), (
+        path.name
+    )
+
+
+def test_links_between_chapters_lead_somewhere(chapter):
+    path, notebook = chapter
+    for target in re.findall(r"\]\(([\w./-]+\.ipynb)", prose(notebook)):
+        assert (ROOT / "notebooks" / target).exists(), f"{path.name} links to {target}"
+
+
+def test_every_exercise_has_stub_solution_check_minutes_and_level(chapter):
+    path, notebook = chapter
+    found = EXERCISE.findall(prose(notebook))
+    assert len(found) >= 2, f"{path.name}: at least two exercises"
+    assert len(re.findall(r"^### Exercise", prose(notebook), re.M)) == len(found), path.name
+    for chapter_number, number, kind, level, minutes, _ in found:
+        assert int(chapter_number) == int(path.stem[:2]) and kind in KINDS and 1 <= int(level) <= 5
+        exercise = getattr(checks, f"ex_{chapter_number}_{number}")
+        assert isinstance(exercise, Exercise)
+        assert exercise.number == f"{chapter_number}.{number}" and exercise.kind == kind
+        assert (exercise.level, exercise.minutes) == (int(level), int(minutes))
+        call = f"checks.ex_{chapter_number}_{number}("
+        calls = [cell for cell in code(notebook) if call in cell.source]
+        solutions = [c for c in calls if f"# Solution {chapter_number}.{number}" in c.source]
+        assert len(solutions) == 1 and "hide-cell" in tags(solutions[0]), f"{path.name} {call}"
+        assert len(calls) == 2, f"{path.name}: {call} once in the stub, once in the solution"
+
+
+def test_words_that_do_not_belong(chapter):
+    path, notebook = chapter
+    text = prose(notebook) + "\n".join(cell.source for cell in code(notebook))
+    assert not re.search(r"(?<![\w.])/(work|tmp|root|home)/", text), path.name

@@ -1,0 +1,83 @@
+"""One truth about packages: pyproject.toml, environment.yml, constraints.txt and the README agree."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli")
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONDA_NAMES = {"torch": "pytorch"}
+
+
+def split(requirement: str) -> tuple[str, str]:
+    name = re.match(r"[A-Za-z0-9_.-]+", requirement)[0]
+    return name.lower(), requirement[len(name) :].replace(" ", "")
+
+
+def test_conda_environment_has_the_same_names_and_bounds():
+    ours = dict(
+        split(r) for r in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["book"]]
+    )
+    ours = {CONDA_NAMES.get(name, name): bound for name, bound in ours.items()}
+    ours["python"] = PROJECT["requires-python"]
+    text = (ROOT / "environment.yml").read_text()
+    listed = [split(line) for line in re.findall(r"^  - ([a-z][^\s:]*)$", text, re.M)]
+    theirs = dict((n, b) for n, b in listed if n not in ("conda-forge", "pip"))
+    assert theirs == ours
+
+
+def test_requirements_are_lower_bounds():
+    for requirement in PROJECT["dependencies"]:
+        assert re.fullmatch(r">=[\d.]+", split(requirement)[1]), requirement
+
+
+def test_constraints_are_exact_and_cover_what_we_ask_for():
+    lines = [
+        line for line in (ROOT / "constraints.txt").read_text().splitlines() if line[:1] != "#"
+    ]
+    exact = dict(line.lower().replace("_", "-").split("==") for line in lines)
+    wanted = [*PROJECT["dependencies"]]
+    for extra in PROJECT["optional-dependencies"].values():
+        wanted += extra
+    for requirement in wanted:
+        name, _ = split(requirement)
+        assert name in exact or name.startswith("segtutor"), f"{name} has no exact version"
+
+
+def test_the_readmes_commands_exist():
+    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
+    commands = set(re.findall(r"\bmake ([a-z-]+)", readme))
+    assert {"book", "test"} <= commands
+    for command in commands:
+        assert re.search(rf"^{command}:", makefile, re.M), f"make {command}"
+
+
+def test_importing_the_library_needs_no_book_package():
+    code = (
+        "import sys; import segtutor.models, segtutor.weights, segtutor.data, segtutor.training;"
+        "import segtutor.evaluation;"
+        "print([m for m in ('papermill','jupyter_book','IPython','skimage') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_the_project_speaks_of_itself_alone():
+    """No path of a machine in anything that is published."""
+    tracked = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT)
+    if tracked.returncode:
+        pytest.skip("not a git checkout")
+    for name in tracked.stdout.split():
+        if name.endswith((".py", ".md", ".ipynb", ".yml", ".toml")) and not name.startswith(
+            "tests/"
+        ):
+            text = (ROOT / name).read_text()
+            assert not re.search(r"(?<![\w.}])/(work|root|home)/\w", text), name

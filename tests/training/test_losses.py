@@ -1,0 +1,62 @@
+import pytest
+import torch
+
+from segtutor.training import cross_entropy, loss_from_coarse
+from segtutor.upsampling import Coarse, upsample
+
+
+@pytest.mark.parametrize(
+    "mean,name", [("valid", "segmenter_torch_mean_valid"), ("all", "setr_mmseg_mean_all")]
+)
+def test_official_numbers(golden, mean, name):
+    arrays = golden("losses_ce")
+    logits, labels = torch.from_numpy(arrays["in/logits"]), torch.from_numpy(arrays["in/labels"])
+    wanted = float(arrays[f"out/{name}"])
+    assert float(cross_entropy(logits, labels, mean=mean)) == pytest.approx(wanted, abs=1e-6)
+    coarse = Coarse(logits, (), tuple(logits.shape[-2:]))  # already at pixel resolution
+    assert float(loss_from_coarse(coarse, labels, mean=mean)) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_official_auxiliary_weight(golden):
+    arrays = golden("losses_ce")
+    logits, labels = torch.from_numpy(arrays["in/logits"]), torch.from_numpy(arrays["in/labels"])
+    coarse = Coarse(torch.zeros_like(logits), (logits,), tuple(logits.shape[-2:]))
+    main = cross_entropy(coarse.scores, labels, mean="all")
+    got = loss_from_coarse(coarse, labels, mean="all", aux_weight=0.4) - main
+    assert float(got) == pytest.approx(float(arrays["out/setr_aux_0.4"]), abs=1e-6)
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("mean", ["valid", "all"])
+@pytest.mark.parametrize("size", [(64, 80), (61, 70), (50, 65)])
+def test_strips_equal_the_plain_loss_in_value_and_gradient(size, mean, align_corners):
+    scores = torch.randn(2, 5, 4, 5, requires_grad=True)
+    aux = torch.randn(2, 5, 2, 3, requires_grad=True)
+    labels = torch.randint(0, 5, (2, *size))
+    labels[0, :20] = 255
+    coarse = Coarse(scores, (aux,), (64, 80), align_corners)
+    plain = cross_entropy(upsample(coarse, size), labels, mean=mean) + 0.4 * cross_entropy(
+        upsample(coarse._replace(scores=aux), size), labels, mean=mean
+    )
+    strip = loss_from_coarse(coarse, labels, mean=mean, strip=24)
+    assert float(strip) == pytest.approx(float(plain), abs=1e-6)
+    ours, theirs = (torch.autograd.grad(loss, [scores, aux]) for loss in (strip, plain))
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-7, rtol=1e-4)
+
+
+def test_everything_ignored_is_zero_not_nan():
+    coarse = Coarse(torch.randn(1, 3, 2, 2, requires_grad=True), (), (8, 8))
+    loss = loss_from_coarse(coarse, torch.full((1, 8, 8), 255))
+    loss.backward()
+    assert float(loss.detach()) == 0.0
+
+
+def test_bad_labels_are_named():
+    coarse = Coarse(torch.randn(1, 3, 2, 2), (), (8, 8))
+    with pytest.raises(ValueError, match="labels hold class 7, but the decoder has 3 classes"):
+        loss_from_coarse(coarse, torch.full((1, 8, 8), 7))
+    with pytest.raises(ValueError, match="labels are 9x8 pixels but the scores cover 8x8"):
+        loss_from_coarse(coarse, torch.zeros(1, 9, 8, dtype=torch.long))
+    with pytest.raises(ValueError, match="expected 'valid'"):
+        loss_from_coarse(coarse, torch.zeros(1, 8, 8, dtype=torch.long), mean="batch")
