@@ -61,4 +61,5 @@ def test_imports_only_look_upwards(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_a_file_is_read_in_one_sitting(path):
-    assert len(path.read_text().splitlines()) <= 300
+    longest = 400 if path.parent.name == "checks" else 280  # checks: mostly sentences
+    assert len(path.read_text().splitlines()) <= longest

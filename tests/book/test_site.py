@@ -78,9 +78,11 @@ def tab(browser, home):
 
 
 LOOK = """async () => {
-  if (document.querySelector('script[src*="tex-svg"]'))
-    await new Promise(done => { const look = () =>
-      window.MathJax?.startup?.promise ? MathJax.startup.promise.then(done) : setTimeout(look, 20); look(); });
+  const started = Date.now(), pause = () => new Promise(done => setTimeout(done, 20));
+  if (document.querySelector('script[src*="tex-svg"]')) {
+    while (!window.MathJax?.startup?.promise && Date.now() - started < 10000) await pause();
+    await window.MathJax?.startup?.promise;
+  }
   const all = (what) => [...document.querySelectorAll(what)];
   const wide = document.documentElement.scrollWidth;
   const boxes = 'pre, .pst-scrollable-table-container, div.math, div.output, dt.sig, dialog, .bd-sidebar, .toast';

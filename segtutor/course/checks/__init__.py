@@ -9,6 +9,7 @@ A check says "right", or in one sentence what is probably wrong. It never prints
 from segtutor.course.checks.ch00 import ex_0_1, ex_0_2, ex_0_3
 from segtutor.course.checks.ch01 import ex_1_1, ex_1_2, ex_1_3
 from segtutor.course.checks.ch02 import ex_2_1, ex_2_2, ex_2_3, ex_2_4
+from segtutor.course.checks.ch03 import ex_3_1, ex_3_2, ex_3_3, ex_3_4
 from segtutor.course.checks.ch05 import ex_5_1, ex_5_2, ex_5_3, ex_5_4
 
 __all__ = [
@@ -22,6 +23,10 @@ __all__ = [
     "ex_2_2",
     "ex_2_3",
     "ex_2_4",
+    "ex_3_1",
+    "ex_3_2",
+    "ex_3_3",
+    "ex_3_4",
     "ex_5_1",
     "ex_5_2",
     "ex_5_3",

@@ -85,7 +85,7 @@ def compare(
             got.double(), wrong.double(), atol=atol, rtol=1e-4
         ):
             return sentence
-    worst = float((got.double() - wanted.double()).abs().max())
+    worst = float((got.double() - wanted.double()).detach().abs().max())
     return f"{what} has the right shape, but its values are off by up to {worst:.3g}."
 
 

@@ -1,0 +1,251 @@
+"""Chapter 03's exercises: the solution passes, the stub is told kindly, each usual mistake gets its
+own sentence.
+"""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from segtutor.course import checks
+from segtutor.course.checks.ch03 import foreign_block, seg_s_parameters
+from segtutor.tokens import Block
+
+
+def norm(x, w, which, eps):
+    return F.layer_norm(x, x.shape[-1:], w[f"norm{which}.weight"], w[f"norm{which}.bias"], eps)
+
+
+def mlp(x, w, bend=F.gelu):
+    hidden = bend(F.linear(x, w["mlp.fc1.weight"], w["mlp.fc1.bias"]))
+    return F.linear(hidden, w["mlp.fc2.weight"], w["mlp.fc2.bias"])
+
+
+def block(x, w, attend, eps=1e-6):
+    x = x + attend(norm(x, w, 1, eps))
+    return x + mlp(norm(x, w, 2, eps), w)
+
+
+def stub(x, w, attend, eps=1e-6):
+    raise NotImplementedError
+
+
+def post_norm(x, w, attend, eps):
+    x = norm(x + attend(x), w, 1, eps)
+    return norm(x + mlp(x, w), w, 2, eps)
+
+
+def no_residual(x, w, attend, eps):
+    return mlp(norm(attend(norm(x, w, 1, eps)), w, 2, eps), w)
+
+
+def no_first_residual(x, w, attend, eps):
+    x = attend(norm(x, w, 1, eps))
+    return x + mlp(norm(x, w, 2, eps), w)
+
+
+def no_second_residual(x, w, attend, eps):
+    x = x + attend(norm(x, w, 1, eps))
+    return mlp(norm(x, w, 2, eps), w)
+
+
+def parallel(x, w, attend, eps):
+    return x + attend(norm(x, w, 1, eps)) + mlp(norm(x, w, 2, eps), w)
+
+
+def residual_from_the_normed(x, w, attend, eps):
+    x = norm(x, w, 1, eps)
+    x = x + attend(x)
+    return x + mlp(norm(x, w, 2, eps), w)
+
+
+def shared_norm(x, w, attend, eps):
+    x = x + attend(norm(x, w, 1, eps))
+    return x + mlp(norm(x, w, 1, eps), w)
+
+
+def no_norms(x, w, attend, eps):
+    x = x + attend(x)
+    return x + mlp(x, w)
+
+
+def default_eps(x, w, attend, eps):
+    return block(x, w, attend, 1e-5)
+
+
+def written_in_eps(x, w, attend, eps):
+    return block(x, w, attend)
+
+
+def tanh_gelu(x, w, attend, eps):
+    x = x + attend(norm(x, w, 1, eps))
+    return x + mlp(norm(x, w, 2, eps), w, lambda h: F.gelu(h, approximate="tanh"))
+
+
+def relu(x, w, attend, eps):
+    x = x + attend(norm(x, w, 1, eps))
+    return x + mlp(norm(x, w, 2, eps), w, F.relu)
+
+
+def own_norm(**options):
+    """A block with a hand-written norm in which one thing is unusual."""
+
+    def normed(x, w, which, eps):
+        dims = options.get("dims", -1)
+        variance = x.var(dims, keepdim=True, correction=options.get("correction", 0))
+        root = variance.sqrt() + eps if options.get("outside") else (variance + eps).sqrt()
+        x = (x - x.mean(dims, keepdim=True)) / root
+        if options.get("bare"):
+            return x
+        return x * w[f"norm{which}.weight"] + w[f"norm{which}.bias"]
+
+    def answer(x, w, attend, eps):
+        x = x + attend(normed(x, w, 1, eps))
+        return x + mlp(normed(x, w, 2, eps), w)
+
+    return answer
+
+
+def in_place(x, w, attend, eps):
+    x += attend(norm(x, w, 1, eps))
+    return x + mlp(norm(x, w, 2, eps), w)
+
+
+def no_gradient(x, w, attend, eps):
+    return block(x, {k: v.detach() for k, v in w.items()}, attend, eps)
+
+
+def part_of_the_gradient(x, w, attend, eps):
+    return block(x, {**w, "mlp.fc1.bias": w["mlp.fc1.bias"].detach()}, attend, eps)
+
+
+def no_return(x, w, attend, eps):
+    block(x, w, attend, eps)
+
+
+def convert(file, order=("query", "key", "value"), turn=True, norms=(0, 2), stack=True, bias=None):
+    attn, dense = "MultiHeadDotProductAttention_1", "MlpBlock_3/Dense_"
+    out_kernel = file[f"{attn}/out/kernel"].flatten(0, 1)
+    kernels = [file[f"{attn}/{n}/kernel"].flatten(1) for n in order]
+    out = {
+        "attn.qkv.weight": torch.cat([k.T if stack else k for k in kernels]),
+        "attn.qkv.bias": torch.cat([file[f"{attn}/{n}/bias"].flatten() for n in bias or order]),
+        "attn.proj.weight": out_kernel.T if turn else out_kernel,
+        "attn.proj.bias": file[f"{attn}/out/bias"],
+    }
+    for i, there in zip((1, 2), norms, strict=True):
+        out[f"norm{i}.weight"] = file[f"LayerNorm_{there}/scale"]
+        out[f"norm{i}.bias"] = file[f"LayerNorm_{there}/bias"]
+        out[f"mlp.fc{i}.weight"] = file[f"{dense}{i - 1}/kernel"].T
+        out[f"mlp.fc{i}.bias"] = file[f"{dense}{i - 1}/bias"]
+    return out
+
+
+def as_given(file):
+    """The function the exercise starts from: three mistakes at once."""
+    return convert(file, order=("key", "query", "value"), turn=False, norms=(2, 0))
+
+
+def heads_inside(file):
+    out = convert(file)
+    D = out["attn.proj.bias"].shape[0]
+    kernel = file["MultiHeadDotProductAttention_1/out/kernel"].transpose(0, 1).reshape(D, D)
+    return {**out, "attn.proj.weight": kernel.T}
+
+
+def dense_not_transposed(file):
+    return {**convert(file), "mlp.fc1.weight": file["MlpBlock_3/Dense_0/kernel"]}
+
+
+def forgets_one(file):
+    out = convert(file)
+    del out["norm2.bias"]
+    return out
+
+
+RIGHT = [
+    (checks.ex_3_1, block),
+    (checks.ex_3_2, convert),
+    (checks.ex_3_3, seg_s_parameters()),
+    (checks.ex_3_4, "b"),
+    (checks.ex_3_4, "B "),
+]
+WRONG = [
+    (checks.ex_3_1, stub, "nothing is written yet"),
+    (checks.ex_3_1, no_return, "is a `return` missing"),
+    (checks.ex_3_1, post_norm, "transformer of 2017"),
+    (checks.ex_3_1, no_residual, "no residual at all"),
+    (checks.ex_3_1, no_first_residual, "residual around attention is missing"),
+    (checks.ex_3_1, no_second_residual, "residual around the MLP is missing"),
+    (checks.ex_3_1, parallel, "MLP reads x as it came in"),
+    (checks.ex_3_1, residual_from_the_normed, "normed tokens are added back"),
+    (checks.ex_3_1, shared_norm, "both branches use norm1"),
+    (checks.ex_3_1, no_norms, "there are no norms"),
+    (checks.ex_3_1, default_eps, "PyTorch's default of 1e-5"),
+    (checks.ex_3_1, written_in_eps, "1e-6 is written in"),
+    (checks.ex_3_1, tanh_gelu, "tanh formula"),
+    (checks.ex_3_1, relu, "bends with ReLU"),
+    (checks.ex_3_1, own_norm(correction=1), "divides by D - 1"),
+    (checks.ex_3_1, own_norm(outside=True), "added to the standard deviation"),
+    (checks.ex_3_1, own_norm(dims=(-2, -1)), "over all tokens of an image"),
+    (checks.ex_3_1, own_norm(dims=(-2,)), "over the tokens instead"),
+    (checks.ex_3_1, own_norm(bare=True), "no weight and bias"),
+    (checks.ex_3_1, in_place, "changed in place"),
+    (checks.ex_3_1, no_gradient, "no gradient comes back"),
+    (checks.ex_3_1, part_of_the_gradient, "no gradient reaches mlp.fc1.bias"),
+    (checks.ex_3_2, lambda file: None, "should return a dictionary"),
+    (checks.ex_3_2, forgets_one, "missing ['norm2.bias']"),
+    (checks.ex_3_2, as_given, "two norms have changed places"),
+    (checks.ex_3_2, lambda f: convert(f, norms=(2, 0)), "two norms have changed places"),
+    (
+        checks.ex_3_2,
+        lambda f: convert(f, order=("key", "query", "value")),
+        "weights of queries and keys have changed places",
+    ),
+    (
+        checks.ex_3_2,
+        lambda f: convert(f, bias=("key", "query", "value")),
+        "biases of queries and keys have changed places",
+    ),
+    (checks.ex_3_2, lambda f: convert(f, order=("value", "key", "query")), "holds v, k, q"),
+    (checks.ex_3_2, lambda f: convert(f, stack=False), "without being transposed"),
+    (checks.ex_3_2, lambda f: convert(f, turn=False), "attn.proj.weight is transposed"),
+    (checks.ex_3_2, heads_inside, "flattened in the wrong order"),
+    (checks.ex_3_2, dense_not_transposed, "mlp.fc1.weight has shape"),
+    (checks.ex_3_3, None, "nothing is written yet"),
+    (checks.ex_3_3, 22e6, "is not it"),
+    (checks.ex_3_3, seg_s_parameters() - 150 * 385, "encoder alone"),
+    (checks.ex_3_3, seg_s_parameters() - 13 * 384 * 12, "only their 12 D² weights"),
+    (checks.ex_3_3, seg_s_parameters() - (1024 - 196) * 384, "224x224 image"),
+    (checks.ex_3_3, seg_s_parameters() - 384, "one vector of D numbers"),
+    (checks.ex_3_4, None, "nothing is written yet"),
+    (checks.ex_3_4, "c", "no norm removes"),
+    (checks.ex_3_4, "x", "one of the letters"),
+]
+
+
+@pytest.mark.parametrize(("exercise", "answer"), RIGHT)
+def test_right_answers_pass(exercise, answer, capsys):
+    assert exercise(answer)
+    assert capsys.readouterr().out == f"Exercise {exercise.number}: right.\n"
+
+
+@pytest.mark.parametrize(("exercise", "answer", "sentence"), WRONG)
+def test_each_mistake_gets_its_sentence(exercise, answer, sentence, capsys):
+    assert not exercise(answer)
+    out = capsys.readouterr().out
+    assert sentence in out and "not yet" in out, out
+
+
+def test_a_foreign_block_comes_home():
+    """What the check calls a JAX file becomes the same block again, by the right conversion."""
+    there = Block(width=12, heads=3)
+    here = Block(width=12, heads=3)
+    here.load_state_dict(convert(foreign_block(there)))
+    x = torch.randn(2, 7, 12)
+    assert torch.equal(here(x), there(x))
+
+
+def test_the_count_is_the_formula():
+    D, L, K, N = 384, 12, 150, 32 * 32
+    encoder = L * (12 * D**2 + 13 * D) + 3 * 256 * D + D + D + (1 + N) * D + 2 * D
+    assert seg_s_parameters() == encoder + K * (D + 1)
