@@ -127,8 +127,8 @@ def list_exercises(app, docname: str, source: list[str]) -> None:
     from segtutor.course import checks
 
     rows = ["| exercise | kind | level | minutes | check |", "|---|---|---|---|---|"]
-    for name in checks.__all__:
-        e = getattr(checks, name)
+    known = {name: getattr(checks, name) for name in checks.__all__ if name.startswith("ex_")}
+    for name, e in sorted(known.items(), key=lambda item: [int(n) for n in item[1].number.split(".")]):
         page = chapter_page(e.number.split(".")[0].zfill(2), app.env.found_docs)
         number = f"[{e.number}](/{page})" if page else e.number
         rows.append(f"| {number} | {e.kind} | {e.level} of 5 | {e.minutes} | `checks.{name}` |")

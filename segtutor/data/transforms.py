@@ -46,33 +46,28 @@ def denormalise(images: Tensor, name: str) -> Tensor:
     return (images * std + mean).clamp(0, 1)
 
 
-class RandomScale(nn.Module):
-    """Resize photo (bilinear, no antialias, as officially) and labels (nearest) by one random
-    factor in [low, high).
+class RandomScaledCrop(nn.Module):
+    """Crop photo and labels to `size` at a random scale in [low, high).
+
+    The same pictures as resizing the whole photo by the factor and cropping then, but the window
+    is cut first and only the window is resized: for large factors many times cheaper. Windows that
+    reach over the photo's right or bottom edge are padded. Bilinear without antialias for the
+    photo, as officially; nearest for labels.
     """
 
-    def __init__(self, low: float, high: float):
+    def __init__(self, size: tuple[int, int], scale: tuple[float, float], fill: dict):
         super().__init__()
-        self.low, self.high = low, high
+        self.size, self.scale, self.fill = size, scale, fill
 
     def forward(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        factor = float(torch.empty(()).uniform_(self.low, self.high))
-        size = [max(1, int(side * factor + 0.5)) for side in image.shape[-2:]]
-        return v2.Resize(size, antialias=False)(image, label)
-
-
-class PadTo(nn.Module):
-    """Pad right and bottom up to at least `size`. fill: what with, per kind of tensor."""
-
-    def __init__(self, size: tuple[int, int], fill: dict):
-        super().__init__()
-        self.size, self.fill = size, fill
-
-    def forward(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        down, right = (
-            max(0, want - have) for want, have in zip(self.size, image.shape[-2:], strict=True)
-        )
-        return v2.Pad([0, 0, right, down], fill=self.fill)(image, label)
+        factor = float(torch.empty(()).uniform_(*self.scale)) if len(set(self.scale)) > 1 else 1.0
+        window = [max(1, round(side / factor)) for side in self.size]
+        down, right = (max(0, w - s) for w, s in zip(window, image.shape[-2:], strict=True))
+        image, label = v2.Pad([0, 0, right, down], fill=self.fill)(image, label)
+        image, label = v2.RandomCrop(window)(image, label)
+        if factor == 1.0:
+            return image, label
+        return v2.Resize(self.size, antialias=False)(image, label)
 
 
 def augment(
@@ -83,20 +78,16 @@ def augment(
     flip: float = 0.5,
     jitter: float = 0.0,
 ) -> v2.Compose:
-    """Training transform on (image, label): random scale, crop, flip, colour jitter.
+    """Training transform on (image, label): crop at a random scale, flip, colour jitter.
 
     crop: (H, W) of what comes out; smaller pictures are padded right and bottom with the mean
-    colour (about zero after normalisation) and the ignore label. jitter: strength of brightness,
-    contrast and saturation changes, 0 = off. Random numbers come from torch's global generator.
+    colour (about zero after normalisation) and the ignore label. scale: (1.0, 1.0) leaves sizes
+    alone. jitter: strength of brightness, contrast and saturation changes, 0 = off. Random numbers
+    come from torch's global generator.
     """
     mean = tuple(round(255 * m) for m in NORMALISATIONS[normalisation][0])
     fill = {tv_tensors.Image: mean, tv_tensors.Mask: IGNORE}
-    steps = [
-        RandomScale(*scale) if scale != (1.0, 1.0) else v2.Identity(),
-        PadTo(crop, fill),
-        v2.RandomCrop(crop),
-        v2.RandomHorizontalFlip(flip),
-    ]
+    steps = [RandomScaledCrop(crop, scale, fill), v2.RandomHorizontalFlip(flip)]
     if jitter:
         steps.append(v2.ColorJitter(brightness=jitter, contrast=jitter, saturation=jitter))
     return v2.Compose(steps)

@@ -66,6 +66,7 @@ def axe() -> str:
 
 def open_tab(browser, home: str):
     context = browser.new_context(viewport=PHONE, color_scheme="light", reduced_motion="reduce")
+    context.set_default_timeout(120_000)  # a busy machine is slow, not wrong
     page = context.new_page()
     return page, Watch(page, home)
 
@@ -80,7 +81,7 @@ def tab(browser, home):
 LOOK = """async () => {
   const started = Date.now(), pause = () => new Promise(done => setTimeout(done, 20));
   if (document.querySelector('script[src*="tex-svg"]')) {
-    while (!window.MathJax?.startup?.promise && Date.now() - started < 10000) await pause();
+    while (!window.MathJax?.startup?.promise && Date.now() - started < 30000) await pause();
     await window.MathJax?.startup?.promise;
   }
   const all = (what) => [...document.querySelectorAll(what)];
@@ -216,7 +217,7 @@ def search(page, start: str) -> int:
     field.fill("attention")
     field.press("Enter")
     page.wait_for_url("**/search.html?q=attention**")
-    page.wait_for_selector("#search-results ul.search li", timeout=10_000)
+    page.wait_for_selector("#search-results ul.search li")
     return page.locator("#search-results ul.search li").count()
 
 

@@ -10,9 +10,14 @@ from segtutor.course.checks.ch00 import ex_0_1, ex_0_2, ex_0_3
 from segtutor.course.checks.ch01 import ex_1_1, ex_1_2, ex_1_3
 from segtutor.course.checks.ch02 import ex_2_1, ex_2_2, ex_2_3, ex_2_4
 from segtutor.course.checks.ch03 import ex_3_1, ex_3_2, ex_3_3, ex_3_4
+from segtutor.course.checks.ch04 import ex_4_1, ex_4_2, ex_4_3, ex_4_4
 from segtutor.course.checks.ch05 import ex_5_1, ex_5_2, ex_5_3, ex_5_4
+from segtutor.course.checks.ch12 import ex_12_1, ex_12_2, ex_12_3
 
 __all__ = [
+    "ex_12_3",
+    "ex_12_2",
+    "ex_12_1",
     "ex_1_3",
     "ex_1_2",
     "ex_1_1",
@@ -27,6 +32,10 @@ __all__ = [
     "ex_3_2",
     "ex_3_3",
     "ex_3_4",
+    "ex_4_1",
+    "ex_4_2",
+    "ex_4_3",
+    "ex_4_4",
     "ex_5_1",
     "ex_5_2",
     "ex_5_3",
