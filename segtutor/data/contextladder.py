@@ -97,6 +97,7 @@ class ContextLadder:
         free = np.maximum(self.room - np.abs(step), 0)  # (n, 2) how far the pair can be moved
         first = MARGIN + np.maximum(-step, 0) + free * lots[:, 4:6]
         self._blob, self._marker = first, first + step  # (n, 2) rows, columns
+        self.blobs, self.markers = map(torch.from_numpy, (self._blob, self._marker))  # (n, 2)
         self._kind = 1 + (lots[:, 6] < 0.5)  # (n,) class of the blob
         self.distances = torch.from_numpy(d)  # (n,)
         self.offsets = torch.from_numpy(step)  # (n, 2)

@@ -67,7 +67,9 @@ def test_colour_alone_does_not_tell_the_class():
     means = torch.stack([pixels[labels == k].mean(0) for k in range(8)])  # (8, 3)
     kept = labels != 255
     guess = torch.cdist(pixels[kept], means).argmin(1)
-    assert (guess == labels[kept]).float().mean() < 0.5
+    pairs = torch.bincount(labels[kept] * 8 + guess, minlength=64).reshape(8, 8)
+    iou = pairs.diag() / (pairs.sum(0) + pairs.sum(1) - pairs.diag())  # (8,)
+    assert iou.mean() < 0.3
 
 
 def test_mistakes_are_explained():
