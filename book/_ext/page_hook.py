@@ -1,10 +1,11 @@
-"""What the pages need and Jupyter Book does not do by itself: a Sphinx extension with one job per function.
+"""What the pages need and Jupyter Book does not do: a Sphinx extension, one job a function.
 
-Before a page is read      `prepare_source`: the repository's address, links that work in the repository and on the site,
-                           no widget outputs (nothing would move without a kernel).
-While outputs are drawn    `image_with_alt`: a figure's alt text may come with the figure (its output metadata).
-After a page is resolved   `ask_for_alt`: a picture without alt text is a warning, and so stops a build with -W.
-Before a page is written   `mend_body`: what screen readers reject; MathJax only where there is mathematics.
+Before a build             `renew_listings`: no listing of a source file is older than the site.
+Before a page is read      `prepare_source`: the repository's address, links that work both in the
+                           repository and on the site, no widgets (nothing moves without a kernel).
+While outputs are drawn    `image_with_alt`: alt text may come with the figure, in its metadata.
+After a page is resolved   `ask_for_alt`: a picture without alt text is a warning (-W: an error).
+Before a page is written   `mend_body`: what screen readers reject; MathJax only where needed.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def prepare_source(app, docname: str, source: list[str]) -> None:
     notebook = json.loads(source[0])
     notebook["metadata"].pop("widgets", None)
     for cell in notebook["cells"]:
-        if cell["cell_type"] == "markdown":  # ../book/x.md in the repository is ../x.md beside the executed copy
+        if (
+            cell["cell_type"] == "markdown"
+        ):  # ../book/x.md in the repository is ../x.md beside the executed copy
             text = "".join(cell["source"])
             cell["source"] = re.sub(r"\]\(\.\./book/", "](../", text)
         elif cell["cell_type"] == "code":
@@ -45,9 +48,9 @@ render_image = NbElementRenderer.render_image
 
 
 def image_with_alt(self, data) -> list[nodes.Element]:
-    """As myst-nb draws it, plus the alt text of `display(figure, metadata={"image/png": {"alt": "..."}})`.
+    """As myst-nb draws it, plus the alt text that `insight.show` puts into the output's metadata.
 
-    Without this, alt text could come from the cell's metadata only, one text for all figures of a cell.
+    By itself myst-nb reads the cell's metadata only, one text for all figures of a cell.
     """
     drawn = render_image(self, data)
     alt = data.output_metadata.get(data.mime_type, {}).get("alt")
@@ -60,31 +63,38 @@ def ask_for_alt(app, doctree: nodes.document, docname: str) -> None:
     for image in doctree.findall(nodes.image):
         if not image.get("alt", "").strip():
             log.warning(
-                "%s: a picture (%s) has no alt text. In a notebook, show it with its alt text or give the cell the "
-                'metadata {"mystnb": {"image": {"alt": "what the picture shows"}}}',
+                "%s: a picture (%s) has no alt text. In a notebook: insight.show(figure, alt=...) "
+                'or the cell metadata {"mystnb": {"image": {"alt": "what the picture shows"}}}',
                 docname,
                 image["uri"].rsplit("/", 1)[-1],
                 location=image,
                 type="alt",
             )
 
-# sphinxcontrib-bibtex marks each entry as doc-biblioentry (deprecated) in a list that then holds no list items.
+
+# sphinxcontrib-bibtex marks entries as doc-biblioentry: deprecated, and its list lacks list items.
 ROLES = re.compile(r'(<div class="citation"[^>]*?) role="doc-biblioentry"')
 
-# A signature over several lines is a <dl> without any <dt>: make it plain boxes (see .sig-lines in custom.css).
+# A signature over several lines is a <dl> without a <dt>: plain boxes (.sig-lines in custom.css).
 LINES = re.compile(r'(<span class="sig-paren">\(</span>)\s*<dl>(.*?)</dl>', re.DOTALL)
 
-# The arrows that unfold a part of the contents have no name of their own: they get that of the page before them.
+# The arrows that unfold a part of the contents have no name: they get that of the page before them.
 ARROW = re.compile(r"(<a [^>]*>)([^<]*)(</a><details[^>]*><summary)>")
 
 
 def mend_body(app, pagename: str, templatename: str, context: dict, doctree) -> None:
     body = ROLES.sub(r'\1 role="listitem"', context.get("body", ""))
-    body = LINES.sub(lambda m: m[1] + '<div class="sig-lines">' + m[2].replace("dd>", "div>") + "</div>", body)
+    body = LINES.sub(
+        lambda m: m[1] + '<div class="sig-lines">' + m[2].replace("dd>", "div>") + "</div>", body
+    )
     context["body"] = body
-    if 'class="math ' not in body:  # Sphinx also adds it where only a page further down the contents needs it
+    if (
+        'class="math ' not in body
+    ):  # Sphinx also adds it where only a page further down the contents needs it
         scripts = context.get("script_files", [])
-        context["script_files"] = [s for s in scripts if "mathjax" not in str(getattr(s, "filename", s))]
+        context["script_files"] = [
+            s for s in scripts if "mathjax" not in str(getattr(s, "filename", s))
+        ]
     contents = context.get("generate_toctree_html")
     if contents:
 
@@ -95,7 +105,7 @@ def mend_body(app, pagename: str, templatename: str, context: dict, doctree) -> 
 
 
 def renew_listings(app) -> None:
-    """Listings of source files are written anew each time: Sphinx would keep old ones, with old contents beside them."""
+    """Sphinx would keep listings of unchanged files, with an old table of contents beside them."""
     shutil.rmtree(Path(app.outdir) / "_modules", ignore_errors=True)
 
 
@@ -104,5 +114,7 @@ def setup(app) -> dict:
     app.connect("builder-inited", renew_listings)
     app.connect("source-read", prepare_source)
     app.connect("doctree-resolved", ask_for_alt)
-    app.connect("html-page-context", mend_body, priority=900)  # after Sphinx's own mathjax extension
+    app.connect(
+        "html-page-context", mend_body, priority=900
+    )  # after Sphinx's own mathjax extension
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

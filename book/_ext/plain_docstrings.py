@@ -1,8 +1,9 @@
 """API pages from the library's docstrings, which are plain sentences and not reStructuredText.
 
-`as_rst` keeps paragraphs, lists and indented blocks, sets `code` and parameter names as code, and escapes the rest
-(h*w is no emphasis). A module's header (Implements, Taught in, Official) becomes a list of fields whose chapter numbers
-link to the chapters. The page that says @EXERCISES@ gets a table of all exercises that have a check.
+`as_rst` keeps paragraphs, lists and indented blocks, sets `code` and parameter names as code, and
+escapes the rest (h*w is no emphasis). A module's header (Implements, Taught in, Official) becomes a
+list of fields whose chapter numbers link to the chapters. A page that says @EXERCISES@ gets a table
+of all exercises that have a check.
 """
 
 from __future__ import annotations
@@ -10,20 +11,27 @@ from __future__ import annotations
 import inspect
 import re
 
-FIELD = re.compile(r"^([A-Z][a-z ]{2,11}?) *: (.*)$")  # "Taught in   : chapter 01, Pixels to patches"
+FIELD = re.compile(
+    r"^([A-Z][a-z ]{2,11}?) *: (.*)$"
+)  # "Taught in   : chapter 01, Pixels to patches"
 CHAPTERS = re.compile(r"\b(?:[Cc]hapters?) (\d\d)(?:([-, ]| and )(\d\d))?")
 
 
 def plain(text: str, names: set[str] = frozenset()) -> str:
-    """One line of prose as rst: `code` stays code, "name:" of a parameter becomes code, the rest is taken literally."""
+    """One line of prose as rst: `code` and a parameter's "name:" become code, all else literal."""
     pieces = re.split(r"(``[^`]+``|`[^`]+`)", text)  # prose at even places, code at odd ones
     for i, piece in enumerate(pieces):
         if i % 2:
-            before, after = pieces[i - 1][-1:], pieces[i + 1][:1]  # rst: no letter may touch the quotes
+            before, after = (
+                pieces[i - 1][-1:],
+                pieces[i + 1][:1],
+            )  # rst: no letter may touch the quotes
             pieces[i] = ("\\ " if before.isalnum() else "") + f"``{piece.strip('`')}``"
             pieces[i] += "\\ " if after.isalnum() else ""
         else:
-            parts = re.split(r"(?<![\w.])(\w+)(?=:\s)", piece)  # candidates for parameter names at odd places
+            parts = re.split(
+                r"(?<![\w.])(\w+)(?=:\s)", piece
+            )  # candidates for parameter names at odd places
             pieces[i] = "".join(
                 f"``{part}``" if k % 2 and part in names else re.sub(r"([\\*_|])", r"\\\1", part)
                 for k, part in enumerate(parts)
@@ -90,7 +98,9 @@ def link_chapters(text: str, documents: set[str]) -> str:
         return f":doc:`{words} </{page}>`" if page else words
 
     def both(found: re.Match) -> str:
-        first = link(found[1], found[0] if not found[3] else found[0][: found.end(1) - found.start()])
+        first = link(
+            found[1], found[0] if not found[3] else found[0][: found.end(1) - found.start()]
+        )
         return first if not found[3] else f"{first}{found[2]}\\ {link(found[3], found[3])}"
 
     return CHAPTERS.sub(both, text)
@@ -115,7 +125,7 @@ def rewrite(app, what: str, name: str, obj, options, lines: list[str]) -> None:
 
 
 def skip(app, what, name, obj, skip, options) -> bool | None:
-    """NamedTuple fields document themselves as "Alias for field number 0": the class's own text says more."""
+    """A NamedTuple's fields say "Alias for field number 0": the class's own text says more."""
     if str(getattr(obj, "__doc__", "")).startswith("Alias for field number"):
         return True
     return None
@@ -128,7 +138,9 @@ def list_exercises(app, docname: str, source: list[str]) -> None:
 
     rows = ["| exercise | kind | level | minutes | check |", "|---|---|---|---|---|"]
     known = {name: getattr(checks, name) for name in checks.__all__ if name.startswith("ex_")}
-    for name, e in sorted(known.items(), key=lambda item: [int(n) for n in item[1].number.split(".")]):
+    for name, e in sorted(
+        known.items(), key=lambda item: [int(n) for n in item[1].number.split(".")]
+    ):
         page = chapter_page(e.number.split(".")[0].zfill(2), app.env.found_docs)
         number = f"[{e.number}](/{page})" if page else e.number
         rows.append(f"| {number} | {e.kind} | {e.level} of 5 | {e.minutes} | `checks.{name}` |")

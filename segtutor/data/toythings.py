@@ -32,16 +32,17 @@ def paint_thing(canvas: Canvas, rng: Rng, thing: Thing) -> None:
 
 def draw_tree(rng: Rng, world: World, thing: Thing, u, v, pixel):
     h, way = thing.height, np.sign(world.sun_x)
-    season = rng.choice(4, p=(0.5, 0.15, 0.2, 0.15))
+    conifer = rng.random() < 0.3
+    season = 2 if conifer else rng.choice(4, p=(0.5, 0.2, 0.15, 0.15))
     hue = ((0.19, 0.38), (0.02, 0.13), (0.27, 0.45), (0.13, 0.2))[season]
     leaf = colour_of(rng, hue, (0.3, 0.75), (0.3, 0.68))
     bark = colour_of(rng, (0.04, 0.1), (0.1, 0.5), (0.2, 0.45))
     a, b = map(float, rng.uniform(0, 512, 2))
     leaves = look_up(0.9, a + u * (130 / h), b + v * (130 / h))  # (h, w)
-    if rng.random() < 0.3:  # a conifer: one cone with teeth
+    if conifer:  # one cone with teeth
         tooth = np.mod(v / h * float(rng.integers(4, 7)), 1)
         crown = np.maximum(np.abs(u) - (1.03 * h - v) * 0.27 * (1.1 - 0.4 * tooth), 0.12 * h - v)
-        sunny = u / (0.25 * h) * way + 0 * v
+        sunny, leaves = u / (0.25 * h) * way + 0 * v, 0.6 * leaves
     else:  # a cloud of balls
         crown, sunny = np.full(leaves.shape, 9, np.float32), 0 * leaves
         low = 0.25 if h < 2.5 else rng.uniform(0.5, 0.6)
@@ -60,7 +61,7 @@ def draw_tree(rng: Rng, world: World, thing: Thing, u, v, pixel):
 
 
 def draw_car(rng: Rng, world: World, thing: Thing, u, v, pixel):
-    greys, bright = ((0, 1), (0, 0.15), (0.15, 0.95)), ((0, 1), (0.4, 0.85), (0.3, 0.85))
+    greys, bright = ((0, 1), (0, 0.15), (0.15, 0.95)), ((0, 1), (0.3, 0.75), (0.2, 0.72))
     paint = colour_of(rng, *(greys if rng.random() < 0.45 else bright))
     glass = mix(np.float32([0.12, 0.14, 0.17]), world.zenith, rng.uniform(0.1, 0.5))
     van, front, u = rng.random() < 0.25, rng.random() < 0.5, u * float(rng.choice((-1, 1)))
@@ -92,7 +93,7 @@ def draw_car(rng: Rng, world: World, thing: Thing, u, v, pixel):
 def draw_person(rng: Rng, world: World, thing: Thing, u, v, pixel):
     size = thing.height / 1.75
     u, v, pixel = u / size, v / size, pixel / size
-    shirt = colour_of(rng, (0, 1), (0, 0.85), (0.25, 0.95))
+    shirt = colour_of(rng, (0, 1), (0, 0.8), (0.2, 0.85))
     trousers = colour_of(rng, (0, 1), (0, 0.5), (0.12, 0.6))
     skin = colour_of(rng, (0.04, 0.09), (0.3, 0.55), (0.35, 0.9))
     hair = colour_of(rng, (0, 0.12), (0, 0.6), (0.1, 0.6))

@@ -58,7 +58,7 @@ class World:
 
         self.aspect = aspect  # width of the picture / height
         self.horizon = rng.uniform(0.32, 0.5)  # image heights from the top
-        self.eye = rng.uniform(1.7, 3.2)  # c
+        self.eye = rng.uniform(1.6, 2.6)  # c
 
         zenith, horizon, sun, self.shade, self.lit = pick(
             SKIES, (0.24, 0.2, 0.16, 0.12, 0.17, 0.11)
@@ -77,7 +77,7 @@ class World:
         if self.road == "along":
             self.bend = rng.uniform(-0.008, 0.008)
         if self.road == "across":
-            self.start, self.slope = rng.uniform(6, 9.5) + self.half, rng.uniform(-0.15, 0.15)
+            self.start, self.slope = rng.uniform(5, 8) + self.half, rng.uniform(-0.15, 0.15)
 
         self.water = pick(("side", "across", ""), (0.3, 0.3, 0.4))
         if self.road == "along" and self.water:
@@ -182,7 +182,7 @@ def place_things(rng: np.random.Generator, world: World) -> list[Thing]:
 
     for _ in range(rng.integers(1, 5) if world.road else 0):
         if world.road == "along":
-            Z = far(5, 20)
+            Z = far(4.5, 16)
             X = world.middle(Z) + rng.choice((-1, 1)) * world.half * rng.uniform(0.4, 0.6)
             add(Thing(CAR, X, Z, 1.8, 1.5, 3.0), ROAD)
         else:
@@ -191,7 +191,7 @@ def place_things(rng: np.random.Generator, world: World) -> list[Thing]:
             add(Thing(CAR, X, Z, 4.3, 1.5, 0.5), ROAD)
 
     # kind, how many at least and at most, nearest and farthest
-    for kind, low, high, near, end in ((PERSON, 1, 4, 4.2, 10), (TREE, 2, 8, 6.5, 36)):
+    for kind, low, high, near, end in ((PERSON, 1, 4, 3.9, 8), (TREE, 2, 8, 6.5, 36)):
         wanted = rng.integers(low, high + 1)
         for _ in range(4 * wanted):
             Z = far(near, end)

@@ -1,4 +1,4 @@
-"""A Chromium, a local web server, and what a page did while it was open: the tools of test_site.py."""
+"""A Chromium, a local web server, what a page did while it was open: the tools of test_site.py."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FLAGS = [
 
 
 def find_chromium() -> str | None:
-    """The Chromium to use: $SEGTUTOR_CHROMIUM, one on the path, or the one Playwright has downloaded."""
+    """$SEGTUTOR_CHROMIUM or one on the path; None leaves it to Playwright's own, if any."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     found = [os.environ.get("SEGTUTOR_CHROMIUM"), *map(shutil.which, names)]
     return next((path for path in found if path and Path(path).exists()), None)

@@ -1,6 +1,7 @@
 """The built site, looked at in a real browser: what every page owes its readers.
 
-`make book` builds the site; SEGTUTOR_SITE names it where it is not `_build/html`. A failure lists page and rule.
+`make book` builds the site; SEGTUTOR_SITE names it where it is not `_build/html`. A failure lists
+the page and the rules it breaks.
 """
 
 from __future__ import annotations
@@ -86,16 +87,16 @@ LOOK = """async () => {
   }
   const all = (what) => [...document.querySelectorAll(what)];
   const wide = document.documentElement.scrollWidth;
-  const boxes = 'pre, .pst-scrollable-table-container, div.math, div.output, dt.sig, dialog, .bd-sidebar, .toast';
+  const boxes = 'pre, .pst-scrollable-table-container, div.math, div.output, dt.sig, dialog';
   return {
     wide,
     culprits: wide <= innerWidth ? [] : all('body *')
       .filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(boxes))
-      .map(e => e.tagName.toLowerCase() + '.' + e.className + ': ' + e.textContent.trim().slice(0, 40)).slice(0, 5),
+      .map(e => `${e.tagName}.${e.className}: ${e.textContent.trim().slice(0, 40)}`).slice(0, 5),
     formulas: all('.math').length,
     drawn: all('.math mjx-container').length,
     broken: all('mjx-merror, [data-mjx-error]').map(e => e.textContent.slice(0, 60)),
-    bare: all('img').filter(e => !(e.getAttribute('alt') || '').trim()).map(e => e.getAttribute('src')),
+    bare: all('img').filter(e => !e.alt.trim()).map(e => e.getAttribute('src')),
     code: all('div.highlight pre').length,
     copy: all('button.copybtn').length,
     title: document.title,
@@ -103,21 +104,27 @@ LOOK = """async () => {
   };
 }"""
 
-# Thousands of coloured words in listings and signatures share a dozen colours. One word of each colour and surrounding
-# stays, the others become plain text: otherwise most of the time would go into measuring the same contrast again.
+# Thousands of coloured words in listings and signatures share a dozen colours. One word of each
+# colour and surrounding stays, the others become plain text: otherwise most of the time would go
+# into measuring the same contrast again and again.
 THIN = """() => {
-  const seen = new Set(), around = 'blockquote, table, .admonition, .field-list, .cell_output, .sd-card, details';
+  const seen = new Set();
+  const around = 'blockquote, table, .admonition, .field-list, .cell_output, .sd-card, details';
   for (const word of document.querySelectorAll('.highlight pre span, dt.sig span, code.literal')) {
-    const key = word.tagName + word.className + (word.closest(around)?.className ?? '') + !!word.closest('a');
+    const place = (word.closest(around)?.className ?? '') + !!word.closest('a');
+    const key = word.tagName + word.className + place;
     if (seen.has(key)) word.replaceWith(...word.childNodes); else seen.add(key);
   }
 }"""
 
 AXE = """async ([theme, only]) => {
   document.documentElement.dataset.theme = theme;
-  const seen = await axe.run(document, {runOnly: only, resultTypes: ['violations'], preload: false});
-  return seen.violations.map(v => [v.id, v.nodes.length, v.nodes[0].html.slice(0, 160),
-                                   (v.nodes[0].any[0] || v.nodes[0].all[0] || v.nodes[0].none[0] || {}).message]);
+  const options = {runOnly: only, resultTypes: ['violations'], preload: false};
+  const {violations} = await axe.run(document, options);
+  return violations.map(({id, nodes: [first, ...more]}) => [
+    id, 1 + more.length, first.html.slice(0, 160),
+    [...first.any, ...first.all, ...first.none][0]?.message,
+  ]);
 }"""
 RULES = {  # the other mode changes colours and nothing else
     "light": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]},
@@ -127,7 +134,7 @@ RULES = {  # the other mode changes colours and nothing else
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_page(name, tab, home, axe):
-    """Nothing from outside, nothing broken, readable on a phone, with a screen reader, in both modes."""
+    """Nothing from outside, nothing broken; fit for a phone, a screen reader, and both modes."""
     page, watch = tab
     watch.fresh()
     page.set_viewport_size(PHONE)
@@ -136,7 +143,7 @@ def test_page(name, tab, home, axe):
     problems = []
     if seen["wide"] > PHONE["width"]:
         problems.append(
-            f"overflow: {seen['wide']} pixels wide on a phone of {PHONE['width']}: {seen['culprits']}"
+            f"overflow: {seen['wide']} pixels on a phone of {PHONE['width']}: {seen['culprits']}"
         )
     if seen["drawn"] < seen["formulas"]:
         problems.append(f"mathematics: {seen['drawn']} of {seen['formulas']} formulas drawn")
@@ -291,7 +298,7 @@ def test_theme_switch(browser, home):
 
 
 def test_reference_is_complete():
-    """Whatever a room offers is on a page of the reference: each file that its __init__ imports from."""
+    """Whatever a room offers is in the reference: each file that its __init__ imports from."""
     pages = "".join(p.read_text("utf-8") for p in (ROOT / "book" / "api").glob("*.md"))
     offered = set()
     for room in (ROOT / "segtutor").glob("*/__init__.py"):
