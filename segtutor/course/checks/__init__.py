@@ -15,15 +15,12 @@ from segtutor.course.checks.ch05 import ex_5_1, ex_5_2, ex_5_3, ex_5_4
 from segtutor.course.checks.ch12 import ex_12_1, ex_12_2, ex_12_3
 
 __all__ = [
-    "ex_12_3",
-    "ex_12_2",
-    "ex_12_1",
-    "ex_1_3",
-    "ex_1_2",
-    "ex_1_1",
     "ex_0_1",
     "ex_0_2",
     "ex_0_3",
+    "ex_1_1",
+    "ex_1_2",
+    "ex_1_3",
     "ex_2_1",
     "ex_2_2",
     "ex_2_3",
@@ -40,4 +37,7 @@ __all__ = [
     "ex_5_2",
     "ex_5_3",
     "ex_5_4",
+    "ex_12_1",
+    "ex_12_2",
+    "ex_12_3",
 ]

@@ -23,9 +23,8 @@ KINDS = ("predict", "build", "debug", "measure", "explain")
 class Exercise:
     """number: "chapter.exercise". level: 1 (read) to 5 (research). minutes: what a student needs.
 
-    judge: answer -> None if right, else a sentence. Calling the exercise prints the verdict and
-    returns whether it is right; whatever the answer's own code raises becomes part of the
-    sentence.
+    judge: answer -> None if right, else a sentence. Calling the exercise prints the verdict;
+    whatever the answer's own code raises becomes part of the sentence.
     """
 
     number: str
@@ -45,12 +44,11 @@ class Exercise:
         except Exception as error:  # the student's code may raise anything
             return f"your code stopped with {type(error).__name__}: {error}"
 
-    def __call__(self, answer: Any) -> bool:
+    def __call__(self, answer: Any) -> None:
         sentence = self.verdict(answer)
         print(
             f"Exercise {self.number}: " + ("right." if sentence is None else f"not yet. {sentence}")
         )
-        return sentence is None
 
 
 def compare(
