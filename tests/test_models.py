@@ -1,4 +1,4 @@
-"""The two-method contract, odd sizes, and the official numbers of the two models that exist so far."""
+"""The two-method contract, odd sizes, and the official numbers of the models that exist so far."""
 
 import pytest
 import torch

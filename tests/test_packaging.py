@@ -1,4 +1,4 @@
-"""One truth about packages: pyproject.toml, environment.yml, constraints.txt and the README agree."""
+"""One truth about packages: pyproject, environment.yml, constraints and README agree."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Every notebook runs in the smoke profile. The runs are kept, and the smoke book is made from the same ones."""
+"""Every notebook runs in the smoke profile; the smoke book is made from these same runs."""
 
 import pytest
 

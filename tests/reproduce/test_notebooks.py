@@ -15,7 +15,8 @@ PARAMETERS = 'profile = "cpu"\nseed = 0\ndata_root = None\nout_dir = "runs/x"'
 RESULTS = """import json, pathlib
 pathlib.Path(out_dir).mkdir(parents=True, exist_ok=True)
 pathlib.Path(out_dir, "results.json").write_text(json.dumps(dict(
-    seconds=1.0, peak_memory_mib=5, seed=seed, profile=profile, numbers={"a|b": 0.123456, "text": "x"},
+    seconds=1.0, peak_memory_mib=5, seed=seed, profile=profile,
+    numbers={"a|b": 0.123456, "text": "x"},
     machine="m", device="cpu", commit=None, dirty=None, versions={"torch": "1"})))"""
 
 

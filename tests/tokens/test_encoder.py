@@ -117,7 +117,7 @@ def test_drop_path_rises_linearly_and_keeps_the_mean():
 
 
 def test_segmenter_encoder_goldens(golden):
-    """Official intermediates: square, resized positions (96x80), padded (61x50 -> 64x64), tiny eps."""
+    """Official intermediates: square, positions resized to 96x80, and inputs so small that eps shows."""
     for name in ("segmenter_linear", "segmenter_posresize", "segmenter_lneps"):
         arrays = golden(name)
         encoder = Encoder(

@@ -35,7 +35,7 @@ def test_resized_as_setrs_code_does(golden, side):
 
 
 def test_bilinear_by_hand():
-    """A ramp along columns stays a ramp: the middle of 0, 1 -> 4 places is 0.25, 0.75 (ends held)."""
+    """A ramp stays a ramp: 0, 1 over four places is 0, 0.25, 0.75, 1."""
     table = torch.tensor([0.0, 1.0, 0.0, 1.0]).reshape(1, 4, 1)
     got = resize_positions(table, (2, 2), (2, 4), extra=0)
     assert got.flatten().tolist() == pytest.approx([0, 0.25, 0.75, 1] * 2)

@@ -55,7 +55,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, optimiser):
     whole = small()
     train(whole, Halves(), recipe, transform=TRANSFORM, verbose=False)
 
-    class Stop(Exception):
+    class Stop(Exception):  # noqa: N818
         pass
 
     class Interrupted(Halves):
