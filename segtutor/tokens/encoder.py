@@ -116,6 +116,19 @@ class Encoder(nn.Module):
     def patch(self) -> int:
         return self.patch_embed.patch
 
+    def freeze(self, blocks: int) -> None:
+        """Leave patch embedding, positions, extra tokens and the first `blocks` blocks as they are.
+
+        No gradient is computed for them, which saves their part of the backward pass: two thirds
+        of the time that these blocks would take. Only sensible with pretrained weights.
+        """
+        if not 0 <= blocks <= self.depth:
+            raise ValueError(f"cannot freeze {blocks} of {self.depth} blocks")
+        below = [self.patch_embed, self.pos_embed, *self.blocks[:blocks]] if blocks else []
+        tokens = [getattr(self, f"{name}_token") for name in self.extra_tokens] if blocks else []
+        for parameter in [*tokens, *(p for module in below for p in module.parameters())]:
+            parameter.requires_grad_(False)
+
     def forward(
         self, images: Tensor, *, layers: Iterable[int] | str = (), mask: Tensor | None = None
     ) -> Encoded:

@@ -117,7 +117,7 @@ def test_drop_path_rises_linearly_and_keeps_the_mean():
 
 
 def test_segmenter_encoder_goldens(golden):
-    """Official intermediates: square, positions resized to 96x80, and inputs so small that eps shows."""
+    """Official intermediates: square, positions resized to 96x80, tiny inputs that show eps."""
     for name in ("segmenter_linear", "segmenter_posresize", "segmenter_lneps"):
         arrays = golden(name)
         encoder = Encoder(
@@ -141,3 +141,17 @@ def test_segmenter_encoder_goldens(golden):
 def test_unknown_extra_tokens_are_refused():
     with pytest.raises(ValueError, match="extra_tokens is"):
         Encoder(width=8, depth=1, heads=2, patch=8, image=(16, 16), extra_tokens=("dist",))
+
+
+def test_frozen_blocks_get_no_gradient():
+    encoder = Encoder(width=12, depth=3, heads=3, patch=8, image=(24, 32))
+    encoder.freeze(2)
+    encoder(torch.randn(1, 3, 24, 32)).tokens.square().sum().backward()
+    learning = {name for name, p in encoder.named_parameters() if p.grad is not None}
+    wanted = {f"blocks.2.{name}" for name, _ in encoder.blocks[2].named_parameters()}
+    assert learning == wanted | {"norm.weight", "norm.bias"}
+    free = Encoder(width=12, depth=3, heads=3, patch=8, image=(24, 32))
+    free.freeze(0)
+    assert all(p.requires_grad for p in free.parameters())
+    with pytest.raises(ValueError, match="cannot freeze 4 of 3 blocks"):
+        free.freeze(4)
