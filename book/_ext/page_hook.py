@@ -1,11 +1,6 @@
 """What the pages need and Jupyter Book does not do: a Sphinx extension, one job a function.
 
-Before a build             `renew_listings`: no listing of a source file is older than the site.
-Before a page is read      `prepare_source`: the repository's address, links that work both in the
-                           repository and on the site, no widgets (nothing moves without a kernel).
-While outputs are drawn    `image_with_alt`: alt text may come with the figure, in its metadata.
-After a page is resolved   `ask_for_alt`: a picture without alt text is a warning (-W: an error).
-Before a page is written   `mend_body`: what screen readers reject; MathJax only where needed.
+It mends sources before they are read, outputs as they are drawn, and pages before they are written.
 """
 
 from __future__ import annotations
@@ -26,7 +21,9 @@ ADDRESS = "@REPOSITORY@"  # stands for `repository.url` of _config.yml
 
 
 def prepare_source(app, docname: str, source: list[str]) -> None:
-    """Prose: fill in the address. Executed notebooks: also links and widgets."""
+    """The repository's address; in notebooks also links that work both in the repository and on the
+    site, and no widgets, since nothing moves without a kernel.
+    """
     address = app.config.html_theme_options["repository_url"].rstrip("/")
     source[0] = source[0].replace(ADDRESS, address)
     if not docname.startswith("notebooks/"):
@@ -60,6 +57,7 @@ def image_with_alt(self, data) -> list[nodes.Element]:
 
 
 def ask_for_alt(app, doctree: nodes.document, docname: str) -> None:
+    """A picture without alt text is a warning, which a build with -W does not survive."""
     for image in doctree.findall(nodes.image):
         if not image.get("alt", "").strip():
             log.warning(
@@ -70,6 +68,15 @@ def ask_for_alt(app, doctree: nodes.document, docname: str) -> None:
                 location=image,
                 type="alt",
             )
+
+
+def keep_tags(app, doctree: nodes.document, docname: str) -> None:
+    r"""Formulas with a \tag stay as written: Sphinx would put them into `split`, which forbids tags."""
+    for block in doctree.findall(nodes.math_block):
+        text = block.astext()
+        if r"\tag" in text and not block.get("nowrap"):
+            block["nowrap"] = True
+            block.children = [nodes.Text(rf"\[{text}\]")]
 
 
 # sphinxcontrib-bibtex marks entries as doc-biblioentry: deprecated, and its list lacks list items.
@@ -114,6 +121,7 @@ def setup(app) -> dict:
     app.connect("builder-inited", renew_listings)
     app.connect("source-read", prepare_source)
     app.connect("doctree-resolved", ask_for_alt)
+    app.connect("doctree-resolved", keep_tags)
     app.connect(
         "html-page-context", mend_body, priority=900
     )  # after Sphinx's own mathjax extension

@@ -30,10 +30,24 @@ Array = np.ndarray
 Rng = np.random.Generator
 
 
-def mix(a, b, share):
-    """a where share is 0, b where share is 1. a, b: colours (..., 3). share: a number or (...)."""
-    share = np.float32(share)
-    return a + (b - a) * (share[..., None] if share.ndim else share)
+def rgb(red: float, green: float, blue: float) -> Array:
+    """A colour that spreads over any window: (3, 1, 1)."""
+    return np.float32([[[red]], [[green]], [[blue]]])
+
+
+def colour_of(rng: Rng, hue, saturation, value) -> Array:
+    """A random colour from (low, high) ranges of hue, saturation and value. (3, 1, 1)"""
+    h, s, v = (rng.uniform(*limits) for limits in (hue, saturation, value))
+    return rgb(*colorsys.hsv_to_rgb(h % 1, s, v))
+
+
+def mix(a, b, share) -> Array:
+    """a where share is 0, b where share is 1. Colours: (3, h, w) or (3, 1, 1); share: (h, w)."""
+    return a + (b - a) * np.asarray(share, np.float32)
+
+
+def length(a, b) -> Array:
+    return np.sqrt(a * a + b * b)  # several times faster than np.hypot
 
 
 def cover(distance: Array, pixel) -> Array:
@@ -50,7 +64,7 @@ def rod(u, v, a, b, radius: float) -> Array:
     """Distance to a thick line with round ends, from point a to point b."""
     du, dv = float(b[0] - a[0]), float(b[1] - a[1])
     t = np.clip(((u - a[0]) * du + (v - a[1]) * dv) / (du * du + dv * dv), 0, 1)
-    return np.hypot(u - a[0] - t * du, v - a[1] - t * dv) - radius
+    return length(u - a[0] - t * du, v - a[1] - t * dv) - radius
 
 
 def slab(u, v, left, right, low, high, lean=0.0, corner=0.0) -> Array:
@@ -59,14 +73,8 @@ def slab(u, v, left, right, low, high, lean=0.0, corner=0.0) -> Array:
     dv = np.abs(v - (low + high) / 2) - (high - low) / 2 + corner
     if not corner:
         return np.maximum(du, dv)
-    outside = np.hypot(np.maximum(du, 0), np.maximum(dv, 0))
+    outside = length(np.maximum(du, 0), np.maximum(dv, 0))
     return outside + np.minimum(np.maximum(du, dv), 0) - corner
-
-
-def colour_of(rng: Rng, hue, saturation, value) -> Array:
-    """A random colour from ranges of hue, saturation and value: RGB in 0..1, (3,)."""
-    h, s, v = (rng.uniform(*limits) for limits in (hue, saturation, value))
-    return np.float32(colorsys.hsv_to_rgb(h % 1, s, v))
 
 
 class Canvas:
@@ -79,7 +87,7 @@ class Canvas:
         self.world, self.pixel = world, 1 / height
         self.x = ((np.arange(width) + 0.5 - width / 2) / height).astype(np.float32)  # (W,)
         self.y = ((np.arange(height) + 0.5) / height - world.horizon).astype(np.float32)  # (H,)
-        self.rgb = np.zeros((height, width, 3), np.float32)
+        self.rgb = np.zeros((3, height, width), np.float32)
         self.label = np.full((height, width), SKY, np.uint8)
 
     def window(self, left, right, top, bottom) -> tuple[slice, slice]:
@@ -89,26 +97,25 @@ class Canvas:
         return slice(*rows), slice(*cols)
 
     def paint(self, where, alpha: Array, colour: Array, kind: int, Z) -> None:
-        """Lay a colour over the window `where`, the paler the larger Z. alpha: (h, w)."""
+        """Lay a colour (3, h, w) over the window `where`, paler with larger Z. alpha: (h, w)."""
         colour = mix(colour, self.world.haze, 1 - np.exp(-self.world.fog * Z))
-        self.rgb[where] = mix(self.rgb[where], colour, alpha)
+        view = self.rgb[(slice(None), *where)]  # (3, h, w)
+        view[:] = mix(view, colour, alpha)
         self.label[where][alpha > 0.5] = kind
 
 
-# ---- far away
+# ---- far away ------------------------------------------------------------------------------------
 
 
 def paint_sky(canvas: Canvas, rng: Rng) -> None:
     world, x, up = canvas.world, canvas.x[None], np.maximum(-canvas.y[:, None], 0)
     share = (up / world.horizon) ** 0.6 + 0 * x  # (H, W)
-    sky = mix(world.haze, world.zenith, share)  # (H, W, 3)
+    sky = mix(world.haze, world.zenith, share)  # (3, H, W)
     u, v = rng.uniform(0, 512, 2)
-    scale = rng.uniform(18, 40) / (
-        up + 0.12
-    )  # a flat layer of clouds: they crowd towards the horizon
+    scale = rng.uniform(18, 40) / (up + 0.12)  # a flat layer: clouds crowd towards the horizon
     cloud = look_up(1.6, float(u) + x * scale, float(v) + scale * 1.5)  # (H, W)
     thick = np.clip((cloud + rng.uniform(-1.5, 1)) * 0.7, 0, 1) * np.clip(up * 8, 0, 1)
-    white = np.clip(1.1 - 0.2 * cloud, 0.7, 1)[..., None] * world.sun  # thick clouds are grey below
+    white = np.clip(1.1 - 0.2 * cloud, 0.7, 1) * world.sun  # the thickest are grey
     sky = mix(sky, white, 0.85 * thick)
     glow = np.exp(-((x - world.sun_x / 3) ** 2 + (up - 0.25) ** 2) * rng.uniform(6, 30))
     canvas.rgb[:] = mix(sky, world.sun, 0.35 * glow)
@@ -133,10 +140,10 @@ def paint_backdrop(canvas: Canvas, rng: Rng) -> None:
         panes = (np.mod(x, cell / 4) < cell / 8) & (np.mod(y, 0.014) < 0.007)
         shine = 1 + 0.1 * look_up(0, u + x / cell, 9) - 0.12 * panes
     alpha = cover(-y - np.maximum(top, 0.01), canvas.pixel) * (y < 0)  # (h, W)
-    canvas.paint(where, alpha, colour * canvas.world.sun * shine[..., None], kind, Z=90)
+    canvas.paint(where, alpha, colour * canvas.world.sun * shine, kind, Z=90)
 
 
-# ---- the ground
+# ---- the ground ----------------------------------------------------------------------------------
 
 
 def paint_ground(canvas: Canvas, rng: Rng, things: list[Thing]) -> None:
@@ -157,14 +164,14 @@ def paint_ground(canvas: Canvas, rng: Rng, things: list[Thing]) -> None:
     dry = rng.choice((0.0, 0.0, 0.75))
     blades = look_up(0.8, u + x * 300, v + y * 130) * near
     colour = mix(green, straw, np.clip(dry + 0.3 * coarse, 0, 1))
-    colour = colour * (1 + 0.16 * fine + 0.2 * blades)[..., None]  # (h, W, 3)
+    colour = colour * (1 + 0.16 * fine + 0.2 * blades)  # (3, h, W)
     label = np.full(Z.shape, GRASS, np.uint8)
 
     mirror = 0 * Z  # how much of a pixel is water, which is lit by the sky and not by the sun
     if world.water:
         edge = world.off_water(X, Z)
         mirror = cover(edge, wide if world.water == "side" else long)
-        colour = colour * (1 - 0.35 * np.clip(1 - edge / 0.8, 0, 1))[..., None]  # a dark bank
+        colour = colour * (1 - 0.35 * np.clip(1 - edge / 0.8, 0, 1))  # a dark bank
         colour = mix(colour, water_colour(canvas, rng, first, X, Z), mirror)
         label[mirror > 0.5] = WATER
     if world.road:
@@ -175,28 +182,28 @@ def paint_ground(canvas: Canvas, rng: Rng, things: list[Thing]) -> None:
         mirror = mirror * (1 - on_road)
 
     light = 1 - (1 - world.shade) * shadows(world, things, X, Z, long)
-    colour = mix(colour * world.sun * light[..., None], colour, 0.8 * mirror)
+    colour = mix(colour * world.sun * light, colour, 0.8 * mirror)
     canvas.paint((slice(first, None), slice(None)), np.ones_like(Z), colour, GRASS, Z)
     canvas.label[first:] = label
 
 
 def water_colour(canvas: Canvas, rng: Rng, first: int, X: Array, Z: Array) -> Array:
-    """What stands above the horizon, upside down, shaken by waves, on a dark ground. (h, W, 3)"""
+    """What stands above the horizon, upside down, shaken by waves, on a dark ground. (3, h, W)"""
     y = canvas.y[first:, None]
     waves = look_up(1.0, X * 3 + 256, 60 * np.log(Z) + 2 * X + 256)  # (h, W)
     row = first - 1 - np.int32((0.9 * y + 0.011 * waves) / canvas.pixel)
-    sky = canvas.rgb[np.clip(row, 0, first - 1), np.arange(len(canvas.x))]  # (h, W, 3)
+    sky = canvas.rgb[:, np.clip(row, 0, first - 1), np.arange(len(canvas.x))]  # (3, h, W)
     deep = colour_of(rng, (0.3, 0.65), (0.1, 0.6), (0.25, 0.5)) * canvas.world.sun
     clear = 0.25 + 0.55 * np.exp(-y * rng.uniform(1, 4)) + 0.12 * waves  # grazing looks mirror more
-    return mix(deep, sky, np.clip(clear, 0, 1)) * (1 + 0.07 * waves)[..., None]
+    return mix(deep, sky, np.clip(clear, 0, 1)) * (1 + 0.07 * waves)
 
 
 def road_colour(world: World, rng: Rng, X, Z, side, fine, coarse) -> Array:
-    """Asphalt with lines, or a dirt road; puddles on both. (h, W, 3)"""
+    """Asphalt with lines, or a dirt road; puddles on both. (3, h, W)"""
     dirt = rng.random() < 0.25
     grey = colour_of(rng, (0.05, 0.65), (0, 0.12), (0.34, 0.66))
     brown = colour_of(rng, (0.05, 0.13), (0.2, 0.5), (0.4, 0.68))
-    road = (brown if dirt else grey) * (1 + 0.10 * fine + 0.06 * coarse)[..., None]
+    road = (brown if dirt else grey) * (1 + 0.10 * fine + 0.06 * coarse)
     wet = look_up(1.6, X * 9 + 256, Z * 5) * 2 - rng.uniform(1.5, 6)
     road = mix(road, world.zenith, np.clip(wet, 0, 0.8))
     if dirt:
@@ -207,7 +214,7 @@ def road_colour(world: World, rng: Rng, X, Z, side, fine, coarse) -> Array:
     lines = stripe(across, 0.14, side) * (np.mod(along, 6) < rng.choice((3, 6)))
     if rng.random() < 0.5:
         lines = lines + stripe(np.abs(across) - world.half + 0.35, 0.12, side)
-    return mix(road, np.float32([0.92, 0.92, 0.86]), np.clip(lines, 0, 0.9))
+    return mix(road, rgb(0.92, 0.92, 0.86), np.clip(lines, 0, 0.9))
 
 
 def shadows(world: World, things: list[Thing], X: Array, Z: Array, pixel: Array) -> Array:
@@ -234,30 +241,30 @@ def shadows(world: World, things: list[Thing], X: Array, Z: Array, pixel: Array)
             shade = 0.8 * np.clip(
                 0.5 - rod(x, z, begin, tip, 0.45 * t.width) / (0.3 + pixel[rows]), 0, 1
             )
-            under = np.hypot(x - foot[0], 0.8 * (z - foot[1])) - t.width / 2
+            under = length(x - foot[0], 0.8 * (z - foot[1])) - t.width / 2
             shade = np.maximum(shade, 0.7 * np.clip(-under / 0.4, 0, 1))
         dark[rows] = np.maximum(d, shade)
     return dark
 
 
-# ---- the camera
+# ---- the camera ----------------------------------------------------------------------------------
 
 
-def develop(rgb: Array, rng: Rng) -> Array:
+def develop(light: Array, rng: Rng) -> Array:
     """What a cheap camera does: white balance, contrast, dark corners, a little blur, noise.
 
-    Returns (H, W, 3) uint8.
+    (3, H, W) floats -> (3, H, W) uint8
     """
-    H, W, _ = rgb.shape
-    gain = np.float32(rng.normal(1, 0.04, 3) * rng.uniform(0.92, 1.18))
+    _, H, W = light.shape
+    gain = rgb(*(rng.normal(1, 0.04, 3) * rng.uniform(0.92, 1.18)))
     contrast, fall, noise = rng.uniform(-0.2, 0.3), rng.uniform(0, 0.25), rng.uniform(0.006, 0.022)
     y, x = np.linspace(-1, 1, H)[:, None], np.linspace(-1, 1, W)
-    rgb = np.clip(rgb * gain * np.float32(1 - fall * (x * x + y * y) / 2)[..., None], 0, 1)
-    rgb = rgb * (1 - contrast * (1 - rgb))
-    rgb[1:-1] = 0.74 * rgb[1:-1] + 0.13 * (rgb[2:] + rgb[:-2])
-    rgb[:, 1:-1] = 0.74 * rgb[:, 1:-1] + 0.13 * (rgb[:, 2:] + rgb[:, :-2])
-    rgb += np.float32(noise) * rng.standard_normal(rgb.shape, np.float32)
-    return np.uint8(np.clip(rgb, 0, 1) * 255 + 0.5)
+    image = np.clip(light * gain * np.float32(1 - fall * (x * x + y * y) / 2), 0, 1)
+    image *= 1 - contrast * (1 - image)
+    image[:, 1:-1] = 0.74 * image[:, 1:-1] + 0.13 * (image[:, 2:] + image[:, :-2])
+    image[..., 1:-1] = 0.74 * image[..., 1:-1] + 0.13 * (image[..., 2:] + image[..., :-2])
+    image += np.float32(noise) * rng.standard_normal(image.shape, np.float32)
+    return np.uint8(np.clip(image, 0, 1) * 255 + 0.5)
 
 
 def ignore_borders(label: Array) -> Array:

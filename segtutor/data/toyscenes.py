@@ -84,16 +84,16 @@ class ToyScenes:
             raise IndexError(f"scene {index} of a split with {self.length}")
         index %= self.length
         rng = np.random.default_rng([self.seed, list(LENGTHS).index(self.split), index])
-        image, label = paint_scene(rng, *self.size)  # (H, W, 3), (H, W)
+        image, label = paint_scene(rng, *self.size)  # (3, H, W), (H, W)
         return Sample(
-            image=torch.from_numpy(image).permute(2, 0, 1).contiguous(),  # (3, H, W)
-            label=torch.from_numpy(label),  # (H, W)
+            image=torch.from_numpy(image),
+            label=torch.from_numpy(label),
             name=f"{self.split}-{index:05d}",
         )
 
 
 def paint_scene(rng: np.random.Generator, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """One scene, decided by the generator alone: RGB (H, W, 3) and classes (H, W), both uint8."""
+    """One scene, decided by the generator alone: RGB (3, H, W) and classes (H, W), both uint8."""
     world = World(rng, width / height)
     things = place_things(rng, world)
     canvas = Canvas(world, height, width)

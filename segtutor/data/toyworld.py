@@ -64,7 +64,8 @@ class World:
             SKIES, (0.24, 0.2, 0.16, 0.12, 0.17, 0.11)
         )
         tints = rng.normal(0, 0.025, (3, 3))
-        self.zenith, self.haze, self.sun = np.float32(np.add((zenith, horizon, sun), tints))
+        colours = np.float32(np.add((zenith, horizon, sun), tints))  # (3, 3)
+        self.zenith, self.haze, self.sun = colours[..., None, None]  # each (3, 1, 1)
         self.sun_x = rng.uniform(0.5, 1.6) * pick(
             (-1, 1), (0.5, 0.5)
         )  # shadow, metres per metre of height

@@ -106,7 +106,7 @@ LOOK = """async () => {
 
 # Thousands of coloured words in listings and signatures share a dozen colours. One word of each
 # colour and surrounding stays, the others become plain text: otherwise most of the time would go
-# into measuring the same contrast again and again.
+# into measuring the same contrast again and again. The same for formulas.
 THIN = """() => {
   const seen = new Set();
   const around = 'blockquote, table, .admonition, .field-list, .cell_output, .sd-card, details';
@@ -115,6 +115,7 @@ THIN = """() => {
     const key = word.tagName + word.className + place;
     if (seen.has(key)) word.replaceWith(...word.childNodes); else seen.add(key);
   }
+  for (const formula of [...document.querySelectorAll('mjx-container')].slice(3)) formula.remove();
 }"""
 
 AXE = """async ([theme, only]) => {
