@@ -71,7 +71,7 @@ def ask_for_alt(app, doctree: nodes.document, docname: str) -> None:
 
 
 def keep_tags(app, doctree: nodes.document, docname: str) -> None:
-    r"""Formulas with a \tag stay as written: Sphinx would put them into `split`, which forbids tags."""
+    r"""A formula with a \tag stays as written: Sphinx would wrap it in `split`, which forbids it."""
     for block in doctree.findall(nodes.math_block):
         text = block.astext()
         if r"\tag" in text and not block.get("nowrap"):
