@@ -24,6 +24,7 @@ from segtutor.data.toyworld import (
     Thing,
     World,
     look_up,
+    pick,
 )
 
 Array = np.ndarray
@@ -123,7 +124,7 @@ def paint_sky(canvas: Canvas, rng: Rng) -> None:
 
 def paint_backdrop(canvas: Canvas, rng: Rng) -> None:
     """A distant wood or town along the horizon, or nothing."""
-    kind = int(rng.choice((TREE, BUILDING, SKY), p=(0.5, 0.25, 0.25)))
+    kind = pick(rng, (TREE, BUILDING, SKY), (0.5, 0.25, 0.25))
     if kind == SKY:
         return
     u, base, wave = rng.uniform(0, 512), rng.uniform(0.03, 0.1), rng.uniform(0.01, 0.04)
@@ -138,7 +139,7 @@ def paint_backdrop(canvas: Canvas, rng: Rng) -> None:
         top = base + 1.3 * wave * look_up(0, u + x / cell, u)
         colour = colour_of(rng, (0, 1), (0, 0.25), (0.4, 0.8))
         panes = (np.mod(x, cell / 4) < cell / 8) & (np.mod(y, 0.014) < 0.007)
-        shine = 1 + 0.1 * look_up(0, u + x / cell, 9) - 0.12 * panes
+        shine = 1 + 0.1 * look_up(0, u + x / cell, 9) - 0.12 * np.float32(panes)
     alpha = cover(-y - np.maximum(top, 0.01), canvas.pixel) * (y < 0)  # (h, W)
     canvas.paint(where, alpha, colour * canvas.world.sun * shine, kind, Z=90)
 
@@ -161,7 +162,7 @@ def paint_ground(canvas: Canvas, rng: Rng, things: list[Thing]) -> None:
 
     green = colour_of(rng, (0.2, 0.36), (0.3, 0.65), (0.38, 0.66))
     straw = colour_of(rng, (0.09, 0.18), (0.2, 0.5), (0.5, 0.75))
-    dry = rng.choice((0.0, 0.0, 0.75))
+    dry = pick(rng, (0.0, 0.75), (0.67, 0.33))
     blades = look_up(0.8, u + x * 300, v + y * 130) * near
     colour = mix(green, straw, np.clip(dry + 0.3 * coarse, 0, 1))
     colour = colour * (1 + 0.16 * fine + 0.2 * blades)  # (3, h, W)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from segtutor.data.toypaint import Canvas, Rng, colour_of, cover, length, mix, rgb, rod, slab
-from segtutor.data.toyworld import BUILDING, CAR, FOCAL, PERSON, TREE, Thing, World, look_up
+from segtutor.data.toyworld import BUILDING, CAR, FOCAL, PERSON, TREE, Thing, World, look_up, sign
 
 
 def paint_thing(canvas: Canvas, rng: Rng, thing: Thing) -> None:
@@ -30,7 +30,7 @@ def paint_thing(canvas: Canvas, rng: Rng, thing: Thing) -> None:
 
 
 def draw_tree(rng: Rng, world: World, thing: Thing, u, v, pixel):
-    h, way = thing.height, np.sign(world.sun_x)
+    h, way = thing.height, world.sun_side
     conifer = rng.random() < 0.3
     season = 2 if conifer else rng.choice(4, p=(0.5, 0.2, 0.15, 0.15))
     hue = ((0.19, 0.38), (0.02, 0.13), (0.27, 0.45), (0.13, 0.2))[season]
@@ -46,7 +46,7 @@ def draw_tree(rng: Rng, world: World, thing: Thing, u, v, pixel):
         crown, sunny = np.full(leaves.shape, 9, np.float32), 0 * leaves
         low = 0.25 if h < 2.5 else rng.uniform(0.5, 0.6)
         for _ in range(7):
-            cu = np.clip(rng.normal(0, 0.12), -0.24, 0.24) * h
+            cu = min(max(rng.normal(0, 0.12), -0.24), 0.24) * h
             cv = rng.uniform(low, 0.82) * h
             r = rng.uniform(0.13, 0.2) * h
             ball = length(u - cu, v - cv) - r
@@ -62,7 +62,7 @@ def draw_car(rng: Rng, world: World, thing: Thing, u, v, pixel):
     greys, bright = ((0, 1), (0, 0.15), (0.15, 0.95)), ((0, 1), (0.3, 0.75), (0.2, 0.72))
     paint = colour_of(rng, *(greys if rng.random() < 0.45 else bright))
     glass = mix(rgb(0.12, 0.14, 0.17), world.zenith, rng.uniform(0.1, 0.5))
-    van, front, u = rng.random() < 0.25, rng.random() < 0.5, u * float(rng.choice((-1, 1)))
+    van, front, u = rng.random() < 0.25, rng.random() < 0.5, u * sign(rng)
     if thing.width > 3:  # seen from the side
         wheels = length(np.abs(u) - 1.3, v - 0.33) - 0.33
         body = slab(u, v, -2.1, 2.1, 0.28, 0.9, 0.06, corner=0.15)
@@ -80,11 +80,13 @@ def draw_car(rng: Rng, world: World, thing: Thing, u, v, pixel):
         panes = np.maximum(cabin + 0.12, 0.95 - v)
         lights = slab(np.abs(u), v, 0.55, 0.82, 0.62, 0.82, corner=0.05)
     body = np.minimum(body, cabin)
-    shine = 0.72 + 0.35 * np.clip(v, 0, 1) + 0.15 * (np.abs(v - 0.85) < 0.05) + 0 * u  # (h, w)
+    shine = (
+        0.72 + 0.35 * np.clip(v, 0, 1) + 0.15 * np.float32(np.abs(v - 0.85) < 0.05) + 0 * u
+    )  # (h, w)
     colour = mix(paint * shine, glass, cover(panes, pixel))
     lamp = rgb(0.95, 0.93, 0.8) if front else rgb(0.75, 0.08, 0.06)
     colour = mix(colour, lamp, cover(lights, pixel))
-    tyre = rgb(0.08, 0.08, 0.09) * (1 + 4 * (wheels < -0.16))
+    tyre = rgb(0.08, 0.08, 0.09) * (1 + 4 * np.float32(wheels < -0.16))
     return np.minimum(body, wheels), mix(colour, tyre, cover(wheels, pixel))
 
 
@@ -101,7 +103,7 @@ def draw_person(rng: Rng, world: World, thing: Thing, u, v, pixel):
     for s in (-1, 1):  # arms
         torso = np.minimum(torso, rod(u, v, (0.21 * s, 1.36), ((0.24 + swing) * s, 0.88), 0.07))
     head = length(u / 0.85, v - 1.61) - 0.14
-    light = 1 + 0.15 * np.clip(u * np.sign(world.sun_x) / 0.25, -1, 1) + 0 * v  # (h, w)
+    light = 1 + 0.15 * np.clip(u * world.sun_side / 0.25, -1, 1) + 0 * v  # (h, w)
     colour = mix(trousers, shirt, cover(torso, pixel)) * light
     colour = mix(colour, mix(skin, hair, cover(1.63 - v + 0 * u, pixel)), cover(head, pixel))
     return np.minimum(np.minimum(legs, torso), head), colour
@@ -159,7 +161,7 @@ def paint_building(canvas: Canvas, rng: Rng, t: Thing) -> None:
     seen = 0.9 * cover(pane, pixel) * (v < t.height - 0.3)
     colour = mix(colour, glass, seen * np.clip(0.5 * period / pixel - 0.7, 0, 1))
     if roof:
-        course = 1 + 0.12 * grain + 0.06 * (np.mod(v, 0.5) < 0.25)
+        course = 1 + 0.12 * grain + 0.06 * np.float32(np.mod(v, 0.5) < 0.25)
         colour = mix(colour, tiles * course, cover(t.height - v, pixel) * ~side)
     if ivy > 0.3:
         leaves = look_up(1.4, a + u * 12, b + v * 12) - 1.5 * v / t.height - ivy + 1

@@ -49,30 +49,36 @@ def look_up(slope: float, u, v) -> np.ndarray:
     return texture(slope)[np.int32(v) & 511, np.int32(u) & 511]
 
 
+def pick(rng: np.random.Generator, options: tuple, odds: tuple):
+    """One of the options, as the Python object it is: numpy's scalars would make arrays float64."""
+    return options[int(rng.choice(len(options), p=odds))]
+
+
+def sign(rng: np.random.Generator) -> float:
+    """-1 or 1."""
+    return 1.0 if rng.random() < 0.5 else -1.0
+
+
 class World:
     """Everything but the things: light, camera, road and water."""
 
     def __init__(self, rng: np.random.Generator, aspect: float):
-        def pick(options, odds):
-            return options[int(rng.choice(len(options), p=odds))]
-
         self.aspect = aspect  # width of the picture / height
         self.horizon = rng.uniform(0.32, 0.5)  # image heights from the top
         self.eye = rng.uniform(1.6, 2.6)  # c
 
         zenith, horizon, sun, self.shade, self.lit = pick(
-            SKIES, (0.24, 0.2, 0.16, 0.12, 0.17, 0.11)
+            rng, SKIES, (0.24, 0.2, 0.16, 0.12, 0.17, 0.11)
         )
         tints = rng.normal(0, 0.025, (3, 3))
         colours = np.float32(np.add((zenith, horizon, sun), tints))  # (3, 3)
         self.zenith, self.haze, self.sun = colours[..., None, None]  # each (3, 1, 1)
-        self.sun_x = rng.uniform(0.5, 1.6) * pick(
-            (-1, 1), (0.5, 0.5)
-        )  # shadow, metres per metre of height
+        self.sun_side = sign(rng)  # 1: on the right
+        self.sun_x = rng.uniform(0.5, 1.6) * self.sun_side  # metres of shadow per metre of height
         self.sun_z = rng.uniform(-0.9, 0.9)
         self.fog = 10 ** rng.uniform(-3, -1.9)  # 1/m
 
-        self.road = pick(("along", "across", ""), (0.45, 0.33, 0.22))
+        self.road = pick(rng, ("along", "across", ""), (0.45, 0.33, 0.22))
         self.half = rng.uniform(2.2, 4.2)  # half its width
         self.start, self.slope, self.bend = rng.uniform(-3, 3), rng.uniform(-0.3, 0.3), 0.0
         if self.road == "along":
@@ -80,16 +86,16 @@ class World:
         if self.road == "across":
             self.start, self.slope = rng.uniform(5, 8) + self.half, rng.uniform(-0.15, 0.15)
 
-        self.water = pick(("side", "across", ""), (0.3, 0.3, 0.4))
+        self.water = pick(rng, ("side", "across", ""), (0.3, 0.3, 0.4))
         if self.road == "along" and self.water:
             self.water = "side"
-        self.side, self.shore = pick((-1, 1), (0.5, 0.5)), rng.uniform(0.5, 4)
+        self.side, self.shore = sign(rng), rng.uniform(0.5, 4)
         if self.road == "along":
             self.shore = self.half + rng.uniform(0.8, 4)
         elif self.water == "across":
             after_road = self.start + self.half + rng.uniform(1, 4)
             self.shore = after_road if self.road else rng.uniform(7, 13)
-        self.far_shore = pick((rng.uniform(35, 90), NOWHERE), (0.6, 0.4))
+        self.far_shore = pick(rng, (rng.uniform(35, 90), NOWHERE), (0.6, 0.4))
         self.wobble = float(rng.integers(512))
 
     def middle(self, Z):
@@ -163,7 +169,7 @@ def place_things(rng: np.random.Generator, world: World) -> list[Thing]:
     if world.road == "along":  # houses line the road
         for side in (-1, 1):
             Z = rng.uniform(7, 16)
-            for _ in range(rng.choice((0, 2, 4), p=(0.25, 0.35, 0.4))):
+            for _ in range(pick(rng, (0, 2, 4), (0.25, 0.35, 0.4))):
                 width, depth = rng.uniform(5, 11), rng.uniform(6, 13)
                 kerb = max(side * world.middle(Z), side * world.middle(Z + depth)) + world.half
                 X = side * (kerb + rng.uniform(1.2, 4) + width / 2)
@@ -184,11 +190,11 @@ def place_things(rng: np.random.Generator, world: World) -> list[Thing]:
     for _ in range(rng.integers(1, 5) if world.road else 0):
         if world.road == "along":
             Z = far(4.5, 16)
-            X = world.middle(Z) + rng.choice((-1, 1)) * world.half * rng.uniform(0.4, 0.6)
+            X = world.middle(Z) + sign(rng) * world.half * rng.uniform(0.4, 0.6)
             add(Thing(CAR, X, Z, 1.8, 1.5, 3.0), ROAD)
         else:
             X = rng.uniform(-1, 1) * world.view(world.start)
-            Z = world.start + world.slope * X + rng.choice((-1, 1)) * world.half * 0.45
+            Z = world.start + world.slope * X + sign(rng) * world.half * 0.45
             add(Thing(CAR, X, Z, 4.3, 1.5, 0.5), ROAD)
 
     # kind, how many at least and at most, nearest and farthest

@@ -4,6 +4,7 @@ from segtutor.insight.attention import attention_figure, attention_of_patch
 from segtutor.insight.capture import capture
 from segtutor.insight.plots import COLOURS, curves, segmentation, show, smoothed, use_style
 from segtutor.insight.positions import position_similarity, position_tiles
+from segtutor.insight.widgets import live
 
 __all__ = [
     "COLOURS",
@@ -11,6 +12,7 @@ __all__ = [
     "attention_of_patch",
     "capture",
     "curves",
+    "live",
     "position_similarity",
     "position_tiles",
     "segmentation",

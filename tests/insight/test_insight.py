@@ -6,6 +6,7 @@ from segtutor.insight import (
     attention_figure,
     attention_of_patch,
     capture,
+    live,
     position_similarity,
     position_tiles,
     segmentation,
@@ -108,3 +109,17 @@ def test_figures_are_drawn(capsys):
 
 def test_smoothed_is_a_running_mean():
     assert smoothed([1, 2, 3, 4], window=2) == [1, 1.5, 2.5, 3.5]
+
+
+def test_live_draws_once_while_a_page_is_made(monkeypatch):
+    from ipywidgets import IntSlider
+
+    drawn = []
+    monkeypatch.setenv("SEGTUTOR_PAGE", "1")
+    live(lambda k: drawn.append(k), k=IntSlider(3, 0, 9))
+    assert drawn == [3]
+    monkeypatch.delenv("SEGTUTOR_PAGE")
+    live(
+        lambda k: drawn.append(k), k=IntSlider(4, 0, 9)
+    )  # ipywidgets draws once
+    assert drawn == [3, 4]
