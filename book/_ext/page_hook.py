@@ -71,7 +71,7 @@ def ask_for_alt(app, doctree: nodes.document, docname: str) -> None:
 
 
 def keep_tags(app, doctree: nodes.document, docname: str) -> None:
-    r"""A formula with a \tag stays as written: Sphinx would wrap it in `split`, which forbids it."""
+    r"""A formula with a \tag stays as written: Sphinx would wrap it in `split`, which forbids."""
     for block in doctree.findall(nodes.math_block):
         text = block.astext()
         if r"\tag" in text and not block.get("nowrap"):

@@ -119,7 +119,5 @@ def test_live_draws_once_while_a_page_is_made(monkeypatch):
     live(lambda k: drawn.append(k), k=IntSlider(3, 0, 9))
     assert drawn == [3]
     monkeypatch.delenv("SEGTUTOR_PAGE")
-    live(
-        lambda k: drawn.append(k), k=IntSlider(4, 0, 9)
-    )  # ipywidgets draws once
+    live(lambda k: drawn.append(k), k=IntSlider(4, 0, 9))  # ipywidgets draws once
     assert drawn == [3, 4]
