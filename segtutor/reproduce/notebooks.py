@@ -83,8 +83,14 @@ def run_all(
         mark = {"ran": "ran", "cached": "from the cache", "failed": "FAILED"}[outcome.state]
         print(f"  {outcome.name:32s} {mark:15s} {outcome.seconds:6.1f} s", flush=True)
         if into and outcome.notebook and outcome.notebook.exists():
-            shutil.copyfile(outcome.notebook, into / notebook.name)
+            copy_if_changed(outcome.notebook, into / notebook.name)
     return outcomes
+
+
+def copy_if_changed(source: Path, target: Path) -> None:
+    """An unchanged page keeps its time stamp, so that the book's builder does not read it again."""
+    if not target.exists() or target.read_bytes() != source.read_bytes():
+        shutil.copyfile(source, target)
 
 
 def run_one(notebook: Path, given: dict, cache: Path, timeout: int, force: bool) -> Outcome:
