@@ -48,7 +48,7 @@ class ToyScenes:
 
     Item i depends on (seed, split, i, size) only, not on the order of calls or on global random
     states. At another size of the same shape it is the same scene, taken with more or fewer pixels.
-    Painting takes about 5 ms at 96x96 and 30 ms at 256x256: keep samples that you need again.
+    Painting is slower than reading: keep samples that you need again.
     """
 
     name = "toyscenes"
