@@ -6,7 +6,8 @@ Taught in   : chapter 16, Ablations, baselines and tables
 Source      : torchvision (FCN) and segmentation-models-pytorch, "smp" (the others). Their networks
               run as they are; only the last jump to pixels is left to upsampling.py, like that of
               our own models. A test holds both together.
-Official    : the papers took their numbers from MMSegmentation. Same ideas, other details there:
+Official    : SETR quotes MMSegmentation's numbers, Segmenter also ran its DeepLabV3+. Same ideas
+              there, other details:
               - all ResNets: a stem of three 3x3 convolutions; here one 7x7.
               - FCN: three 3x3 convolutions before the scores, and a skip past two; here one.
               - Semantic FPN: dropout 0.1, BatchNorm; here 0.2, GroupNorm in the last part.
