@@ -11,6 +11,7 @@ ORDER = [
     "decoders",
     "upsampling",
     "models",
+    "baselines",
     "locations",
     "weights",
     "data",
