@@ -10,6 +10,7 @@ ORDER = [
     "tokens",
     "decoders",
     "upsampling",
+    "config",
     "models",
     "locations",
     "weights",
