@@ -12,6 +12,7 @@ ORDER = [
     "upsampling",
     "config",
     "models",
+    "named",
     "locations",
     "weights",
     "data",
