@@ -89,7 +89,8 @@ def _segmenter(tensors: dict, net: dict, decoder: str) -> tuple[ModelConfig, lis
         raise ValueError(f"normalization is {said!r}, expected one of {sorted(NORMALISATIONS)}")
     mask = {}
     if decoder == "mask":
-        d = most_common(_sizes(tensors, "decoder.proj_patch", "decoder.proj_classes"))
+        inside = ("proj_patch", "proj_classes", "proj_dec.bias", "decoder_norm.weight")
+        d = most_common(_sizes(tensors, *(f"decoder.{name}" for name in inside)))
         mask = dict(
             decoder_width=d,
             decoder_depth=_stated(head, "n_layers", _blocks(tensors, "decoder.blocks.")),
