@@ -17,6 +17,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="segtutor", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_doctor(commands)
+    _add_models(commands)
+    _add_convert(commands)
     _add_reproduce(commands)
     options = parser.parse_args(arguments)
     try:
@@ -38,6 +40,45 @@ def _doctor(options) -> int:
     from segtutor.doctor import examine
 
     print(examine(options.data_root))
+    return 0
+
+
+def _add_models(commands) -> None:
+    parser = commands.add_parser("models", help="the models of both papers: size, cost, mIoU")
+    parser.add_argument("pattern", nargs="?", default="", help="only names that contain this")
+    parser.add_argument(
+        "--backbones", action="store_true", help="instead: which timm weights each one starts from"
+    )
+    parser.set_defaults(run=_models)
+
+
+def _models(options) -> int:
+    from segtutor.named import table
+    from segtutor.weights import backbone_table
+
+    print(backbone_table() if options.backbones else table(options.pattern))
+    return 0
+
+
+def _add_convert(commands) -> None:
+    parser = commands.add_parser(
+        "convert", help="an official SETR or Segmenter checkpoint into a .safetensors of ours"
+    )
+    parser.add_argument("checkpoint", type=Path, help=".pth of either repository; no code is run")
+    parser.add_argument("out", type=Path, help="file to write, .safetensors")
+    parser.add_argument(
+        "--config", type=Path, help="variant.yml, SETR's .py, or .json (default: found beside)"
+    )
+    parser.set_defaults(run=_convert)
+
+
+def _convert(options) -> int:
+    from segtutor.weights import convert
+
+    if options.out.suffix != ".safetensors":
+        raise ValueError(f"{options.out} must end in .safetensors")
+    print(convert(options.checkpoint, options.out, options.config))
+    print(f"written to {options.out}")
     return 0
 
 

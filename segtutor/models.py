@@ -4,38 +4,58 @@ Implements  : SETR figure 1; Segmenter figure 2
 Taught in   : chapter 00 uses one, chapters 05-09 build them
 Official    : Segmenter pads right and bottom with zeros *after* normalisation, and crops after
               upsampling; so do we, for every model. SETR's code takes only the square it was built
-              for.
+              for. SETR trains with BatchNorm synchronised over devices: `synchronise_batchnorm`.
 
 Every model has two methods: `coarse`, what the network computes, and `forward`, the same at pixel
-resolution. Loss, prediction and evaluation use `coarse` (see upsampling.py).
+resolution. Loss, prediction and evaluation use `coarse` (see upsampling.py). What can be configured
+stands in config.py; the models of both papers' tables, with their results, in named.py.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segtutor.decoders import LinearDecoder, NaiveDecoder
-from segtutor.tokens import Encoder, build_encoder
-from segtutor.upsampling import Coarse, Size, predict_from_coarse, upsample
+from segtutor.config import ModelConfig
+from segtutor.decoders import (
+    LinearDecoder,
+    MapAuxiliary,
+    MaskTransformer,
+    MLADecoder,
+    MLAFusion,
+    NaiveDecoder,
+    PUPDecoder,
+    mla_layers,
+    pup_auxiliary,
+)
+from segtutor.tokens import Encoder, HybridEncoder, dims_of
+from segtutor.upsampling import Coarse, predict_from_coarse, upsample
+
+Dims = str | tuple[int, int, int]  # a name of tokens.SIZES, or (width, depth, heads)
 
 
 class SegmentationModel(nn.Module):
-    """encoder: images -> Encoded. decoder: Encoded -> (B, K, h, w). auxiliary: more decoders, used
-    in training.
+    """encoder: images -> Encoded. neck: Encoded -> maps, or None. decoder: Encoded (or the neck's
+    maps) -> (B, K, h, w). auxiliary: more decoders, used in training.
 
     forward: (B, 3, H, W) normalised images of any size from one patch up -> (B, K, H, W) logits.
     """
 
     align_corners = False  # of the last jump, in both papers
 
-    def __init__(self, encoder: Encoder, decoder: nn.Module, auxiliary: list[nn.Module] = ()):
+    def __init__(
+        self,
+        encoder: Encoder,
+        decoder: nn.Module,
+        auxiliary: list[nn.Module] = (),
+        neck: nn.Module | None = None,
+    ):
         super().__init__()
-        self.encoder, self.decoder = encoder, decoder
+        self.encoder, self.neck, self.decoder = encoder, neck, decoder
         self.auxiliary = nn.ModuleList(auxiliary)
         self.config: ModelConfig | None = None  # set by `build`, saved beside the weights
+        self.dead_shapes: dict[str, tuple[int, ...]] = {}  # set by weights.official.from_official
 
     @property
     def multiple_of(self) -> int:
@@ -43,15 +63,19 @@ class SegmentationModel(nn.Module):
         return self.encoder.patch
 
     def coarse(self, images: Tensor, aux: bool | None = None) -> Coarse:
-        """What the network computes: class scores on the patch grid.
+        """What the network computes: class scores on the patch grid, or on a finer one.
 
         images: (B, 3, H, W). aux: run the auxiliary heads too; None means "as in training mode".
+        Raises ValueError for images smaller than a patch or of another precision than the weights.
         """
         aux = self.training if aux is None else aux
+        check_precision(images, self.encoder.patch_embed.proj.weight)
         padded = pad_to_multiple(images, self.multiple_of)  # (B, 3, H', W')
         heads = [self.decoder, *(self.auxiliary if aux else ())]
-        encoded = self.encoder(padded, layers=[i for head in heads for i in head.layers])
-        scores, *others = [head(encoded) for head in heads]  # each (B, K, h_i, w_i)
+        readers = [*heads, self.neck] if self.neck is not None else heads
+        encoded = self.encoder(padded, layers=[i for reader in readers for i in reader.layers])
+        seen = encoded if self.neck is None else self.neck(encoded)
+        scores, *others = [head(seen) for head in heads]  # each (B, K, h_i, w_i)
         return Coarse(scores, tuple(others), tuple(padded.shape[-2:]), self.align_corners)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -80,50 +104,30 @@ def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
     return F.pad(images, (0, -W % multiple, 0, -H % multiple))
 
 
-@dataclass(frozen=True)
-class ModelConfig:
-    """Everything needed to build a model again; saved as JSON beside its weights.
+def check_precision(images: Tensor, weight: Tensor) -> None:
+    """Raise ValueError, saying what to do, when images and weights are of different precision."""
+    if images.dtype != weight.dtype and not torch.is_autocast_enabled(images.device.type):
+        images_are, weights_are = (str(t.dtype).removeprefix("torch.") for t in (images, weight))
+        raise ValueError(
+            f"the images are {images_are}, the model's weights {weights_are}: "
+            f"convert the images (images.to(torch.{weights_are}), normalised), or leave both in "
+            "float32 and run under torch.autocast"
+        )
 
-    family: "segmenter" or "setr". decoder: "linear" (segmenter) or "naive" (setr). classes: K.
-    size: a name of `tokens.SIZES` or (width, depth, heads). patch: P. image: (H, W) the positions
-    are stored for. extra_tokens, norm_eps, dropout, drop_path, mode: see `Encoder`. normalisation:
-    key of data.transforms.NORMALISATIONS, what the input pixels went through. aux_layers: blocks
-    read by auxiliary heads (setr only).
+
+def synchronise_batchnorm(model: nn.Module, devices: int) -> nn.Module:
+    """BatchNorm over the batches of all devices, as SETR was trained; on one device, the model as
+    it is.
+
+    devices: how many processes train together. Names and values of all tensors stay, so checkpoints
+    fit either way. Call it before wrapping the model for distributed training.
     """
-
-    family: str
-    decoder: str
-    classes: int
-    size: str | tuple[int, int, int] = "tiny"
-    patch: int = 16
-    image: Size = (512, 512)
-    extra_tokens: tuple[str, ...] = ("cls",)
-    norm_eps: float = 1e-6
-    dropout: float = 0.0
-    drop_path: float = 0.1
-    mode: str = "bilinear"
-    normalisation: str = "half"
-    aux_layers: tuple[int, ...] = ()
-
-    def to_dict(self) -> dict:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict) -> ModelConfig:
-        """Read back what `to_dict` wrote (JSON turns tuples into lists)."""
-        known = cls.__dataclass_fields__
-        unknown = sorted(set(values) - set(known))
-        if unknown:
-            raise ValueError(
-                f"model configuration has unknown entries {unknown}; known: {sorted(known)}"
-            )
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    return nn.SyncBatchNorm.convert_sync_batchnorm(model) if devices > 1 else model
 
 
 def build(config: ModelConfig) -> SegmentationModel:
     """A model with random weights from its configuration."""
     options = dict(
-        patch=config.patch,
         image=config.image,
         extra_tokens=config.extra_tokens,
         norm_eps=config.norm_eps,
@@ -132,34 +136,65 @@ def build(config: ModelConfig) -> SegmentationModel:
         mode=config.mode,
         final_norm=config.family == "segmenter",
     )
-    if isinstance(config.size, str):
-        encoder = build_encoder(config.size, **options)
+    width, depth, heads = dims_of(config.size)
+    dims = dict(width=width, depth=depth, heads=heads)
+    if config.backbone:
+        encoder = HybridEncoder(backbone=config.backbone, **dims, **options)
     else:
-        width, depth, heads = config.size
-        encoder = Encoder(width=width, depth=depth, heads=heads, **options)
-    width, classes = encoder.width, config.classes
-    auxiliary = []
-    match config.family, config.decoder:
-        case "segmenter", "linear":
-            decoder = LinearDecoder(width=width, classes=classes)
-        case "setr", "naive":
-            decoder = NaiveDecoder(width=width, classes=classes)
-            auxiliary = [
-                NaiveDecoder(width=width, classes=classes, layer=i) for i in config.aux_layers
-            ]
-        case family, decoder_name:
-            raise ValueError(
-                f"no model {family!r} with decoder {decoder_name!r}; "
-                "there are ('segmenter', 'linear') and ('setr', 'naive')"
-            )
-    model = SegmentationModel(encoder, decoder, auxiliary)
+        encoder = Encoder(patch=config.patch, **dims, **options)
+    decoder, auxiliary, neck = build_decoder(config, encoder.width, encoder.depth)
+    model = SegmentationModel(encoder, decoder, auxiliary, neck)
     model.config = config
     return model
 
 
-def segmenter_linear(
-    classes: int, size: str | tuple[int, int, int] = "tiny", **options
-) -> SegmentationModel:
+def build_decoder(
+    config: ModelConfig, encoder_width: int, depth: int
+) -> tuple[nn.Module, list[nn.Module], nn.Module | None]:
+    """Decoder, auxiliary heads and neck (or None) for an encoder of this width and depth."""
+    c, width = config, config.head_width or encoder_width
+    both = dict(width=width, classes=c.classes)
+    setr = dict(hidden=c.hidden, norm_eps=c.norm_eps)
+    match c.family, c.decoder:
+        case "segmenter", "linear":
+            return LinearDecoder(**both), [], None
+        case "segmenter", "mask":
+            decoder = MaskTransformer(
+                encoder_width=width,
+                classes=c.classes,
+                width=c.decoder_width,
+                depth=c.decoder_depth,
+                heads=c.decoder_heads,
+                dropout=c.decoder_dropout,
+                drop_path=c.decoder_drop_path,
+                norm_eps=c.norm_eps,
+                class_norm=c.class_norm,
+            )
+            return decoder, [], None
+        case "setr", "naive":
+            auxiliary = [NaiveDecoder(**both, **setr, layer=i) for i in c.aux_layers]
+            return NaiveDecoder(**both, **setr), auxiliary, None
+        case "setr", "pup":
+            auxiliary = [pup_auxiliary(**both, **setr, layer=i) for i in c.aux_layers]
+            return PUPDecoder(**both, **setr), auxiliary, None
+        case "setr", "mla":
+            taps = c.taps or mla_layers(depth)
+            neck = MLAFusion(width=width, layers=taps, **setr)
+            maps = dict(width=c.hidden, classes=c.classes)
+            decoder = MLADecoder(**maps, levels=len(taps), hidden=c.head_hidden)
+            if not set(c.aux_layers) <= set(range(len(taps))):
+                raise ValueError(
+                    f"aux_layers is {c.aux_layers}, but mla's auxiliary heads read fused maps: "
+                    f"numbers 0..{len(taps) - 1}"
+                )
+            return decoder, [MapAuxiliary(**maps, level=i) for i in c.aux_layers], neck
+    raise ValueError(
+        f"no model {c.family!r} with decoder {c.decoder!r}; there are 'segmenter' with 'linear' or "
+        "'mask', and 'setr' with 'naive', 'pup' or 'mla'"
+    )
+
+
+def segmenter_linear(classes: int, size: Dims = "tiny", **options) -> SegmentationModel:
     """Segmenter with the linear decoder (Seg-Ti/16, Seg-S/16, ...): paper section 3.2.
 
     options are fields of ModelConfig. Defaults follow the official training code: LayerNorm eps
@@ -169,11 +204,39 @@ def segmenter_linear(
     return build(ModelConfig("segmenter", "linear", classes, size, **options))
 
 
-def setr_naive(
-    classes: int, size: str | tuple[int, int, int] = "large", **options
-) -> SegmentationModel:
+def segmenter_mask(classes: int, size: Dims = "tiny", **options) -> SegmentationModel:
+    """Segmenter with the mask transformer (Seg-B-Mask/16, ...): paper section 3.2. Defaults as
+    above, and two decoder blocks with dropout 0.1.
+    """
+    options = {"norm_eps": 1e-5, **options}
+    return build(ModelConfig("segmenter", "mask", classes, size, **options))
+
+
+def setr_naive(classes: int, size: Dims = "large", **options) -> SegmentationModel:
     """SETR-Naive: paper section 3.3 (1). Defaults follow the official code: eps 1e-6, no drop
-    path, ImageNet mean and std.
+    path, ImageNet mean and std. Auxiliary heads only where `aux_layers` says.
     """
     options = {"drop_path": 0.0, "normalisation": "imagenet", **options}
     return build(ModelConfig("setr", "naive", classes, size, **options))
+
+
+def setr_pup(classes: int, size: Dims = "large", **options) -> SegmentationModel:
+    """SETR-PUP: paper section 3.3 (2). Defaults as for `setr_naive`."""
+    options = {"drop_path": 0.0, "normalisation": "imagenet", **options}
+    return build(ModelConfig("setr", "pup", classes, size, **options))
+
+
+def setr_mla(classes: int, size: Dims = "large", **options) -> SegmentationModel:
+    """SETR-MLA: paper section 3.3 (3). Defaults as for `setr_naive`, and no class token, which the
+    official code drops before the first block.
+    """
+    options = {"drop_path": 0.0, "normalisation": "imagenet", "extra_tokens": (), **options}
+    return build(ModelConfig("setr", "mla", classes, size, **options))
+
+
+def setr_hybrid(classes: int, size: Dims = "base", **options) -> SegmentationModel:
+    """SETR-Hybrid: paper section 4.1, a ResNet-50 in place of the patch embedding, T-Small, the
+    Naive decoder. Defaults as for `setr_naive`; no official code runs, see tokens/hybrid.py.
+    """
+    hybrid = {"backbone": "resnet50", "drop_path": 0.0, "normalisation": "imagenet"}
+    return build(ModelConfig("setr", "naive", classes, size, **{**hybrid, **options}))

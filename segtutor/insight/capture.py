@@ -1,6 +1,6 @@
 """Look inside a model while it runs: the one way that every figure of the book uses.
 
-Taught in   : chapter 02 (attention), chapter 03 (layer by layer)
+Taught in   : chapter 02 (attention), chapter 03 (layer by layer), chapters 06-09 (decoders)
 
     with capture(model, "encoder.blocks.*.attn") as seen:
         model(images)
@@ -8,7 +8,8 @@ Taught in   : chapter 02 (attention), chapter 03 (layer by layer)
 
 A pattern names modules as `model.named_modules()` does, with * for any text. Of a SelfAttention
 one sees the attention weights (and while looking, it takes its explicit path: the fused one never
-makes them). Of any other module one sees what it returns.
+makes them). Of any other module one sees what it returns: "decoder.stages.*" of PUP, "neck" and
+"decoder.streams.*" of MLA, "decoder.blocks.*.attn" of the mask transformer, "auxiliary.*".
 """
 
 from __future__ import annotations
@@ -54,9 +55,15 @@ def capture(model: nn.Module, *patterns: str) -> Iterator[dict[str, torch.Tensor
 
 def _recorder(seen: dict, name: str):
     def hook(module: nn.Module, inputs: tuple, output) -> None:
-        seen[name] = output.detach() if isinstance(output, torch.Tensor) else output
+        seen[name] = _detached(output)
 
     return hook
+
+
+def _detached(output):
+    if isinstance(output, tuple):  # MLA's neck returns several maps
+        return tuple(_detached(part) for part in output)
+    return output.detach() if isinstance(output, torch.Tensor) else output
 
 
 def _samples(modules: dict[str, nn.Module]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from segtutor.tokens.attention import SelfAttention, window_mask
 from segtutor.tokens.block import Block, DropPath, Mlp
-from segtutor.tokens.encoder import SIZES, Encoded, Encoder, build_encoder
+from segtutor.tokens.encoder import SIZES, Encoded, Encoder, build_encoder, dims_of
 from segtutor.tokens.hybrid import HybridEmbed, HybridEncoder
 from segtutor.tokens.patch import (
     PatchEmbed,
@@ -28,6 +28,7 @@ __all__ = [
     "PositionEmbed",
     "SelfAttention",
     "build_encoder",
+    "dims_of",
     "embed_by_unfold",
     "grid_of",
     "grid_to_tokens",

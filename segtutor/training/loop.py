@@ -114,10 +114,11 @@ def train(
 
 
 def make_optimiser(model: SegmentationModel, recipe: Recipe) -> torch.optim.Optimizer:
-    """Two parameter groups: the encoder, and everything behind it (whose rate is `head_lr` times
-    as high).
+    """Two parameter groups: encoder and neck (in SETR's code one backbone), and the heads behind
+    them, whose rate is `head_lr` times as high.
     """
-    encoder = {id(p) for p in model.encoder.parameters()}
+    backbone = [module for module in (model.encoder, model.neck) if module is not None]
+    encoder = {id(p) for module in backbone for p in module.parameters()}
     trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if id(p) in encoder], "lr_factor": 1.0},

@@ -2,9 +2,8 @@
 to.
 
 Taught in   : chapter 00 (saving), chapter 03 (loading)
-Safety      : safetensors holds numbers and text, never code. Where a file of PyTorch's own format
-              must be read, it is read with `weights_only=True`, so that no pickle is ever
-              executed.
+Safety      : safetensors holds numbers and text, never code. Files of PyTorch's own format go
+              through safely.py, where no pickle is ever executed.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ import json
 import os
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from segtutor.baselines import BaselineConfig, build_baseline
 from segtutor.models import ModelConfig, SegmentationModel, build
+from segtutor.weights.safely import read_checkpoint, tensors_in
 
 
 def save_model(model: SegmentationModel, path: str | Path) -> Path:
@@ -84,18 +83,7 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     path = Path(path)
     if path.suffix == ".safetensors":
         return read_safetensors(path)[0]
-    if not path.is_file():
-        raise FileNotFoundError(f"no weights file at {path}")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds here; all mean "not plain tensors"
-        raise ValueError(
-            f"{path} is not a plain PyTorch weights file and was not executed: {error}"
-        ) from error
-    for key in ("state_dict", "model"):
-        if isinstance(content.get(key), dict):
-            content = content[key]
-    return content
+    return tensors_in(read_checkpoint(path))
 
 
 def load_strictly(module: nn.Module, tensors: dict[str, Tensor], source: str = "the file") -> None:
