@@ -29,8 +29,8 @@ from segtutor.decoders import (
     mla_layers,
     pup_auxiliary,
 )
-from segtutor.tokens import Encoder, HybridEncoder, dims_of
-from segtutor.upsampling import Coarse, predict_from_coarse, upsample
+from segtutor.tokens import Encoded, Encoder, HybridEncoder, dims_of
+from segtutor.upsampling import Coarse, Size, predict_from_coarse, upsample
 
 Dims = str | tuple[int, int, int]  # a name of tokens.SIZES, or (width, depth, heads)
 
@@ -68,15 +68,24 @@ class SegmentationModel(nn.Module):
         images: (B, 3, H, W). aux: run the auxiliary heads too; None means "as in training mode".
         Raises ValueError for images smaller than a patch or of another precision than the weights.
         """
-        aux = self.training if aux is None else aux
         check_precision(images, self.encoder.patch_embed.proj.weight)
         padded = pad_to_multiple(images, self.multiple_of)  # (B, 3, H', W')
-        heads = [self.decoder, *(self.auxiliary if aux else ())]
-        readers = [*heads, self.neck] if self.neck is not None else heads
+        readers = [*self.heads(aux), *([self.neck] if self.neck is not None else [])]
         encoded = self.encoder(padded, layers=[i for reader in readers for i in reader.layers])
+        return self.decode(encoded, tuple(padded.shape[-2:]), aux)
+
+    def decode(self, encoded: Encoded, padded_size: Size, aux: bool | None = None) -> Coarse:
+        """The second half of `coarse`, from tokens that are there already (training/frozen.py).
+
+        padded_size: (H', W') of the images the tokens were made of.
+        """
         seen = encoded if self.neck is None else self.neck(encoded)
-        scores, *others = [head(seen) for head in heads]  # each (B, K, h_i, w_i)
-        return Coarse(scores, tuple(others), tuple(padded.shape[-2:]), self.align_corners)
+        scores, *others = [head(seen) for head in self.heads(aux)]  # each (B, K, h_i, w_i)
+        return Coarse(scores, tuple(others), padded_size, self.align_corners)
+
+    def heads(self, aux: bool | None = None) -> list[nn.Module]:
+        """The decoder, and the auxiliary heads if wanted; None means "as in training mode"."""
+        return [self.decoder, *(self.auxiliary if aux or (aux is None and self.training) else ())]
 
     def forward(self, images: Tensor) -> Tensor:
         return upsample(self.coarse(images, aux=False), tuple(images.shape[-2:]))  # (B, K, H, W)
