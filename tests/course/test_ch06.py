@@ -101,7 +101,7 @@ FIELDS = [
     (lambda p, s, j: field(p, s, 1), "last jump"),
     (by_division, "integer division"),
     (lambda p, s, j: field(p, s, j, order=list), "forward order"),
-    (lambda p, s, j: (0, 99), "single stage first"),
+    (lambda p, s, j: (0, 99), "try a single stage first"),
 ]
 
 
