@@ -75,7 +75,7 @@ LEVELS = Experiment(
             head_hidden=8,
         ),
         cpu=dict(
-            crops=1000, tests=40, pretrain=250, toy=False, steps=100, batch=8, lr=2e-3, hidden=64,
+            crops=1000, tests=40, pretrain=250, toy=False, steps=120, batch=8, lr=2e-3, hidden=64,
             head_hidden=32,
         ),
     ),
