@@ -2,8 +2,8 @@
 
 The rooms, in the order in which they import each other (a room only looks upwards):
 
-    tokens -> decoders -> upsampling -> models -> weights -> data -> evaluation -> training
-    and the leaves insight, reproduce, course
+    tokens -> decoders -> upsampling -> models -> baselines -> weights -> data -> evaluation
+    -> training, and the leaves insight, reproduce, course
 """
 
 __version__ = "0.1.0"

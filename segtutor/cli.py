@@ -100,6 +100,15 @@ def _add_reproduce(commands) -> None:
         "--force", action="store_true", help="run even what is in the cache (also FORCE=1)"
     )
     notebooks.set_defaults(run=_notebooks)
+    experiment = what.add_parser(
+        "experiment", help="run a chapter's experiment into the ledger, or go on with it"
+    )
+    experiment.add_argument("chapters", nargs="+", help="e.g. 06")
+    experiment.add_argument("--seeds", type=int, default=5, help="runs of each variant")
+    experiment.add_argument("--profile", default="cpu", help="smoke, cpu (default) or gpu")
+    experiment.add_argument("--data-root", help="folder that holds data sets and weights")
+    experiment.add_argument("--ledger", type=Path, help="default: results/chapterNN.jsonl")
+    experiment.set_defaults(run=_experiment)
     address = what.add_parser("address", help="do badges and setup cells agree with _config.yml?")
     address.add_argument("--write", action="store_true", help="make them agree")
     address.set_defaults(run=_address)
@@ -121,6 +130,27 @@ def _notebooks(options) -> int:
         write_status(options.status, outcomes, options.profile)
     print(table(outcomes))
     return int(any(outcome.state == "failed" for outcome in outcomes))
+
+
+def _experiment(options) -> int:
+    from segtutor.reproduce.experiments import compare, find, run_all
+
+    for experiment in [e for chapter in options.chapters for e in find(chapter)]:
+        print(f"{experiment.name}: {experiment.question}")
+        lines = run_all(
+            experiment,
+            seeds=options.seeds,
+            profile=options.profile,
+            data_root=options.data_root,
+            ledger=options.ledger,
+        )
+        for metric in experiment.metrics:
+            for c in compare(lines, metric, experiment.variants[0]):
+                print(
+                    f"{metric}: {c.variant} - {c.reference} = {100 * c.difference:+.2f} "
+                    f"({100 * c.low:+.2f} to {100 * c.high:+.2f}) points, {c.verdict}"
+                )
+    return 0
 
 
 def _literal(value: str):

@@ -24,7 +24,8 @@ class ModelConfig:
     mla reads, () for four equal parts. hidden: channels of naive, pup and mla's fused maps.
     head_hidden: channels of mla's streams. decoder_*, class_norm: see `MaskTransformer`.
     head_width: channels that the decoders expect, if that is not the encoder's width (one official
-    configuration is broken in this way).
+    configuration is broken in this way). backbone: "" cuts the image into patches; a ResNet of timm
+    makes the tokens of SETR-Hybrid (`HybridEncoder`), whatever `patch` says.
     """
 
     family: str
@@ -50,6 +51,7 @@ class ModelConfig:
     decoder_drop_path: float = 0.0
     class_norm: bool = True
     head_width: int | None = None
+    backbone: str = ""
 
     def to_dict(self) -> dict:
         return asdict(self)

@@ -29,8 +29,8 @@ from segtutor.decoders import (
     mla_layers,
     pup_auxiliary,
 )
-from segtutor.tokens import Encoder, build_encoder
-from segtutor.upsampling import Coarse, predict_from_coarse, upsample
+from segtutor.tokens import Encoded, Encoder, HybridEncoder, dims_of
+from segtutor.upsampling import Coarse, Size, predict_from_coarse, upsample
 
 Dims = str | tuple[int, int, int]  # a name of tokens.SIZES, or (width, depth, heads)
 
@@ -68,15 +68,24 @@ class SegmentationModel(nn.Module):
         images: (B, 3, H, W). aux: run the auxiliary heads too; None means "as in training mode".
         Raises ValueError for images smaller than a patch or of another precision than the weights.
         """
-        aux = self.training if aux is None else aux
         check_precision(images, self.encoder.patch_embed.proj.weight)
         padded = pad_to_multiple(images, self.multiple_of)  # (B, 3, H', W')
-        heads = [self.decoder, *(self.auxiliary if aux else ())]
-        readers = [*heads, self.neck] if self.neck is not None else heads
+        readers = [*self.heads(aux), *([self.neck] if self.neck is not None else [])]
         encoded = self.encoder(padded, layers=[i for reader in readers for i in reader.layers])
+        return self.decode(encoded, tuple(padded.shape[-2:]), aux)
+
+    def decode(self, encoded: Encoded, padded_size: Size, aux: bool | None = None) -> Coarse:
+        """The second half of `coarse`, from tokens that are there already (training/frozen.py).
+
+        padded_size: (H', W') of the images the tokens were made of.
+        """
         seen = encoded if self.neck is None else self.neck(encoded)
-        scores, *others = [head(seen) for head in heads]  # each (B, K, h_i, w_i)
-        return Coarse(scores, tuple(others), tuple(padded.shape[-2:]), self.align_corners)
+        scores, *others = [head(seen) for head in self.heads(aux)]  # each (B, K, h_i, w_i)
+        return Coarse(scores, tuple(others), padded_size, self.align_corners)
+
+    def heads(self, aux: bool | None = None) -> list[nn.Module]:
+        """The decoder, and the auxiliary heads if wanted; None means "as in training mode"."""
+        return [self.decoder, *(self.auxiliary if aux or (aux is None and self.training) else ())]
 
     def forward(self, images: Tensor) -> Tensor:
         return upsample(self.coarse(images, aux=False), tuple(images.shape[-2:]))  # (B, K, H, W)
@@ -128,7 +137,6 @@ def synchronise_batchnorm(model: nn.Module, devices: int) -> nn.Module:
 def build(config: ModelConfig) -> SegmentationModel:
     """A model with random weights from its configuration."""
     options = dict(
-        patch=config.patch,
         image=config.image,
         extra_tokens=config.extra_tokens,
         norm_eps=config.norm_eps,
@@ -137,11 +145,12 @@ def build(config: ModelConfig) -> SegmentationModel:
         mode=config.mode,
         final_norm=config.family == "segmenter",
     )
-    if isinstance(config.size, str):
-        encoder = build_encoder(config.size, **options)
+    width, depth, heads = dims_of(config.size)
+    dims = dict(width=width, depth=depth, heads=heads)
+    if config.backbone:
+        encoder = HybridEncoder(backbone=config.backbone, **dims, **options)
     else:
-        width, depth, heads = config.size
-        encoder = Encoder(width=width, depth=depth, heads=heads, **options)
+        encoder = Encoder(patch=config.patch, **dims, **options)
     decoder, auxiliary, neck = build_decoder(config, encoder.width, encoder.depth)
     model = SegmentationModel(encoder, decoder, auxiliary, neck)
     model.config = config
@@ -232,3 +241,11 @@ def setr_mla(classes: int, size: Dims = "large", **options) -> SegmentationModel
     """
     options = {"drop_path": 0.0, "normalisation": "imagenet", "extra_tokens": (), **options}
     return build(ModelConfig("setr", "mla", classes, size, **options))
+
+
+def setr_hybrid(classes: int, size: Dims = "base", **options) -> SegmentationModel:
+    """SETR-Hybrid: paper section 4.1, a ResNet-50 in place of the patch embedding, T-Small, the
+    Naive decoder. Defaults as for `setr_naive`; no official code runs, see tokens/hybrid.py.
+    """
+    hybrid = {"backbone": "resnet50", "drop_path": 0.0, "normalisation": "imagenet"}
+    return build(ModelConfig("setr", "naive", classes, size, **{**hybrid, **options}))

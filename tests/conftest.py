@@ -17,6 +17,22 @@ def seeded():
 
 
 @pytest.fixture(scope="session")
+def timm():
+    """The library; imported when a test wants it, so that collecting the others does not wait."""
+    import timm
+
+    return timm
+
+
+@pytest.fixture(scope="session")
+def nbformat():
+    """The library, imported late for the same reason."""
+    import nbformat
+
+    return nbformat
+
+
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder SEGTUTOR_DATA names; tests marked `real_data` need it."""
     root = os.environ.get("SEGTUTOR_DATA")

@@ -19,7 +19,8 @@ def tiny(name: str):
     """The model of that name with its depth, 24 wide."""
     depth = SIZES[MODELS[name].config.size][1]
     small = dict(size=(24, depth, 3), image=(64, 96), hidden=8, head_hidden=4)
-    return named_model(name, classes=5, **small, decoder_heads=3)
+    stem = {"backbone": "resnet18"} if MODELS[name].config.backbone else {}
+    return named_model(name, classes=5, **small, **stem, decoder_heads=3)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -69,6 +70,7 @@ def test_the_table_covers_what_the_papers_train():
     names = set(MODELS)
     for decoder in ("naive", "pup", "mla"):
         assert {f"setr-{decoder}-{size}" for size in ("small", "large", "deit-base")} <= names
+    assert "setr-hybrid" in names
     for decoder in ("linear", "mask"):
         for size in ("tiny-16", "small-16", "base-16", "base-deit-16", "large-16"):
             assert f"segmenter-{decoder}-{size}" in names

@@ -34,8 +34,13 @@ def test_conda_environment_has_the_same_names_and_bounds():
     assert theirs == ours
 
 
+def test_conda_environment_brings_the_baselines_by_pip():
+    pip = re.findall(r"^      - (\S+ \S+)", (ROOT / "environment.yml").read_text(), re.M)
+    assert pip == ["-e .[baselines]"] and "baselines" in PROJECT["optional-dependencies"]
+
+
 def test_requirements_are_lower_bounds():
-    for requirement in PROJECT["dependencies"]:
+    for requirement in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["baselines"]:
         assert re.fullmatch(r">=[\d.]+", split(requirement)[1]), requirement
 
 
@@ -64,8 +69,9 @@ def test_the_readmes_commands_exist():
 def test_importing_the_library_needs_no_book_package():
     code = (
         "import sys; import segtutor.models, segtutor.weights, segtutor.data, segtutor.training;"
-        "import segtutor.evaluation;"
-        "print([m for m in ('papermill','jupyter_book','IPython','skimage') if m in sys.modules])"
+        "import segtutor.evaluation, segtutor.baselines;"
+        "names = 'papermill jupyter_book IPython skimage segmentation_models_pytorch'.split();"
+        "print([m for m in names if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "[]", done.stderr

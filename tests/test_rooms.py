@@ -12,6 +12,7 @@ ORDER = [
     "upsampling",
     "config",
     "models",
+    "baselines",
     "named",
     "locations",
     "weights",

@@ -5,7 +5,7 @@ Licence     : made by this file; do with the pictures what you like
 
 Every picture holds one blob, a dark disc with a white rim, and one marker, a small orange or blue
 square. The marker's colour, and nothing else, is the blob's class. The distance between the two is
-known and spread evenly from "side by side" to "corner to corner". Draw accuracy against it, and a
+known and spread evenly from "side by side" to "end to end". Draw accuracy against it, and a
 network that cannot see that far shows itself: it can only guess, accuracy 1/2. Squares and discs in
 other colours lie about and say nothing.
 """
@@ -22,10 +22,6 @@ from segtutor.data.toyworld import look_up
 CLASSES = ("background", "blob of an orange marker", "blob of a blue marker")
 PALETTE = ((150, 150, 150), (230, 159, 0), (0, 114, 178))
 LENGTHS = {"train": 8192, "val": 1024, "test": 2048}
-RADIUS = 6.0  # of the blob, pixels: it covers the centre of at least one patch of 8x8
-MARKER = 6.0  # side of the marker, pixels: it fits into one such patch
-NEAREST = 12.0  # pixels between the two centres: blob and marker do not touch
-MARGIN = 3.0  # pixels between a centre and the border of the picture, at least
 CLUTTER = 6  # other shapes per picture
 MARKERS = np.float32([(230, 159, 0), (0, 114, 178)])  # orange: class 1, blue: class 2
 # Clutter is as red as it is blue: it neither looks like a marker nor drowns one.
@@ -37,13 +33,16 @@ class ContextLadder:
     """Pictures of one blob (class 1 or 2, background 0) and the marker that gives its class.
 
     split: "train", "val" or "test"; no picture is in two of them. size: (H, W) pixels. seed:
-    another seed, other pictures. length: how many, None for 8192/1024/2048. distances: (nearest,
-    farthest) in pixels; None for all that fit, from 12 to `farthest`, nearly the diagonal.
+    another seed, other pictures. length: how many, None for 8192/1024/2048. cell: side of the
+    raster's cells, pixels; blob and marker each lie wholly within one cell, so that a network whose
+    patches are the cells has either all of the marker in its field or nothing of it. distances:
+    (nearest, farthest) in pixels; None for all that fit.
 
-    The object has `distances` (n,), pixels from centre to centre, evenly spread, and `offsets`
-    (n, 2), the way from blob to marker (down, right). A square window that reaches r pixels to each
-    side shows the marker where the larger of |down| and |right| is at most r (give or take the
-    radius of the blob). Picture i depends on (seed, split, i, size, limits) only.
+    The object has, per picture, `blobs` and `markers` (n, 2), their centres (row, column) in
+    pixels; `offsets` (n, 2), the way from blob to marker; and `distances` (n,), the larger of
+    |down| and |right|: a square window around the blob's centre shows the marker's centre if it
+    reaches at least that far to each side. Distances are whole numbers of cells, each as frequent
+    as the others. Picture i depends on (seed, split, i, size, cell, limits) only.
     """
 
     name = "contextladder"
@@ -58,6 +57,7 @@ class ContextLadder:
         size: tuple[int, int] = (64, 64),
         seed: int = 0,
         length: int | None = None,
+        cell: int = 8,
         distances: tuple[float, float] | None = None,
     ):
         if split not in LENGTHS:
@@ -66,41 +66,44 @@ class ContextLadder:
             )
         if seed < 0:
             raise ValueError(f"seed is {seed}, expected 0 or more")
-        self.split, self.size, self.seed = split, tuple(size), seed
+        self.split, self.size, self.seed, self.cell = split, tuple(size), seed, cell
         self.length = LENGTHS[split] if length is None else length
-        self.room = np.float32(size) - 2 * MARGIN  # (2,) where centres may lie: height, width
-        self.farthest = float(np.hypot(*self.room))
-        low, high = distances or (NEAREST, self.farthest)
-        if not NEAREST <= low <= high <= self.farthest:
+        self.grid = (size[0] // cell, size[1] // cell)  # cells down, cells to the right
+        self.farthest = cell * (max(self.grid) - 1)  # pixels
+        low, high = distances or (cell, self.farthest)
+        if not cell <= low <= high <= self.farthest:
             raise ValueError(
                 f"distances are {low:g} to {high:g} pixels, but in {size[0]}x{size[1]} pictures "
-                f"blob and marker are {NEAREST:g} to {self.farthest:.1f} apart: stay within, "
-                "or take a larger size"
+                f"with cells of {cell} blob and marker are {cell} to {self.farthest} apart: stay "
+                "within, or take a larger size"
             )
         rng = np.random.default_rng([seed, list(LENGTHS).index(split)])
         self._lots = rng.random(
             (self.length, LOTS), np.float32
         )  # row i is the same for every length
-        self._place(low, high)
+        self._place(int(-(-low // cell)), int(high // cell))
 
-    def _place(self, low: float, high: float) -> None:
-        """Centres of blob and marker: first the distance, then a direction in which it fits."""
-        lots, (high_room, wide_room) = self._lots, self.room
-        d = low + (high - low) * lots[:, 0]  # (n,)
-        flattest = np.arccos(
-            np.minimum(1, wide_room / d)
-        )  # the angle to the horizontal needed to fit in width
-        steepest = np.arcsin(np.minimum(1, high_room / d))
-        angle = flattest + (steepest - flattest) * lots[:, 1]
-        step = np.stack([np.sin(angle), np.cos(angle)], 1) * d[:, None]  # (n, 2) down, right
-        step *= np.where(lots[:, 2:4] < 0.5, -1, 1)
-        free = np.maximum(self.room - np.abs(step), 0)  # (n, 2) how far the pair can be moved
-        first = MARGIN + np.maximum(-step, 0) + free * lots[:, 4:6]
-        self._blob, self._marker = first, first + step  # (n, 2) rows, columns
+    def _place(self, low: int, high: int) -> None:
+        """Cells of blob and marker: first the distance, then a direction in which it fits."""
+        lots, (rows, columns) = self._lots, self.grid
+
+        def whole(lot, count):  # evenly 0 .. count - 1
+            return np.minimum(lot * count, count - 1).astype(np.int64)
+
+        apart = low + whole(lots[:, 0], high - low + 1)  # (n,) cells
+        upright = np.where(apart < np.minimum(rows, columns), lots[:, 1] < 0.5, rows > columns)
+        far = np.where(lots[:, 2] < 0.5, -apart, apart)  # along one axis
+        most = np.minimum(apart, np.where(upright, columns, rows) - 1)
+        near = whole(lots[:, 3], 2 * most + 1) - most  # along the other axis, at most as far
+        step = np.where(upright[:, None], np.stack([far, near], 1), np.stack([near, far], 1))
+        free = np.array(self.grid) - np.abs(step)  # (n, 2) places for the pair
+        first = np.maximum(-step, 0) + whole(lots[:, 4:6], free)  # (n, 2) cell of the blob
+        centres = [self.cell * (c + 0.5) for c in (first, first + step)]
+        self._blob, self._marker = np.float32(centres)
         self.blobs, self.markers = map(torch.from_numpy, (self._blob, self._marker))  # (n, 2)
+        self.offsets = self.markers - self.blobs  # (n, 2)
+        self.distances = self.offsets.abs().amax(1)  # (n,)
         self._kind = 1 + (lots[:, 6] < 0.5)  # (n,) class of the blob
-        self.distances = torch.from_numpy(d)  # (n,)
-        self.offsets = torch.from_numpy(step)  # (n, 2)
 
     def __len__(self) -> int:
         return self.length
@@ -113,7 +116,7 @@ class ContextLadder:
         return Sample(image=images[0], label=labels[0], name=f"{self.split}-{index:05d}")
 
     def sample_with_distance(self, index: int) -> tuple[Sample, float]:
-        """The sample, and the pixels between the centres of its blob and its marker."""
+        """The sample, and its distance in pixels (see the class)."""
         return self[index], float(self.distances[index])
 
     def arrays(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -151,16 +154,16 @@ class ContextLadder:
 
         blob, marker = self._blob[which], self._marker[which]
         away = np.hypot(y - column(blob[:, 0]), x - column(blob[:, 1]))  # (n, H, W)
-        dark = column(30 + 30 * lots[:, 10])
-        lay(np.clip(RADIUS - away + 0.5, 0, 1), (235, 235, 235))
-        lay(np.clip(RADIUS - 2 - away + 0.5, 0, 1), (dark, dark, dark))
+        dark, radius = column(30 + 30 * lots[:, 10]), self.cell / 2 - 0.5  # within its cell
+        lay(np.clip(radius - away + 0.5, 0, 1), (235, 235, 235))
+        lay(np.clip(radius - self.cell / 6 - away + 0.5, 0, 1), (dark, dark, dark))
         down, right = np.abs(y - column(marker[:, 0])), np.abs(x - column(marker[:, 1]))
         colour = MARKERS[self._kind[which] - 1].T * (0.85 + 0.3 * lots[:, 11])  # (3, n)
-        lay(np.clip(MARKER / 2 - np.maximum(down, right) + 0.5, 0, 1), map(column, colour))
+        lay(np.clip(self.cell / 2 - 1 - np.maximum(down, right) + 0.5, 0, 1), map(column, colour))
 
         grain = 6 * look_up(0, u * 7 + x, v * 7 + y)  # (n, H, W)
         images = np.stack([np.clip(p + grain, 0, 255) for p in planes], axis=1).astype(np.uint8)
-        labels = np.where(away <= RADIUS, column(self._kind[which]), 0).astype(np.uint8)
+        labels = np.where(away <= radius, column(self._kind[which]), 0).astype(np.uint8)
         return torch.from_numpy(images), torch.from_numpy(labels)  # (n, 3, H, W), (n, H, W)
 
 

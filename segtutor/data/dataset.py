@@ -91,6 +91,17 @@ def check_pair(image: Tensor, label: Tensor, source: str | Path) -> None:
         )
 
 
+def count_classes(data: SegmentationData, limit: int | None = None) -> Tensor:
+    """How many pixels of each class the labels hold, (K,) int64; ignored ones count for none.
+
+    limit: only the first so many samples.
+    """
+    counts = torch.zeros(256, dtype=torch.int64)
+    for i in range(len(data) if limit is None else min(limit, len(data))):
+        counts += torch.bincount(data[i].label.flatten().long(), minlength=256)
+    return counts[: len(data.classes)]  # (K,)
+
+
 def broken_files(data: SegmentationData) -> dict[str, str]:
     """Open every sample; return {sample name: what is wrong}. The good ones are not affected."""
     problems = {}

@@ -6,14 +6,14 @@ Official    : both papers resize by a random factor in [0.5, 2), crop, flip and 
               mmsegmentation's order. Here the geometry is torchvision's v2 transforms on image and
               mask together; colours use torchvision's ColorJitter. The official colour distortion
               and category-limited crop belong to the benchmark pipelines.
+
+torchvision takes as long to import as torch, so it is imported where the first transform is made.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torchvision import tv_tensors
-from torchvision.transforms import v2
 
 from segtutor.data.dataset import IGNORE, Sample
 
@@ -60,6 +60,8 @@ class RandomScaledCrop(nn.Module):
         self.size, self.scale, self.fill = size, scale, fill
 
     def forward(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        from torchvision.transforms import v2
+
         factor = float(torch.empty(()).uniform_(*self.scale)) if len(set(self.scale)) > 1 else 1.0
         window = [max(1, round(side / factor)) for side in self.size]
         down, right = (max(0, w - s) for w, s in zip(window, image.shape[-2:], strict=True))
@@ -77,7 +79,7 @@ def augment(
     scale: tuple[float, float] = (0.5, 2.0),
     flip: float = 0.5,
     jitter: float = 0.0,
-) -> v2.Compose:
+) -> nn.Module:
     """Training transform on (image, label): crop at a random scale, flip, colour jitter.
 
     crop: (H, W) of what comes out; smaller pictures are padded right and bottom with the mean
@@ -85,6 +87,9 @@ def augment(
     alone. jitter: strength of brightness, contrast and saturation changes, 0 = off. Random numbers
     come from torch's global generator.
     """
+    from torchvision import tv_tensors
+    from torchvision.transforms import v2
+
     mean = tuple(round(255 * m) for m in NORMALISATIONS[normalisation][0])
     fill = {tv_tensors.Image: mean, tv_tensors.Mask: IGNORE}
     steps = [RandomScaledCrop(crop, scale, fill), v2.RandomHorizontalFlip(flip)]
@@ -97,5 +102,7 @@ def apply(transform: nn.Module, sample: Sample) -> tuple[Tensor, Tensor]:
     """Run a joint transform on a sample: (3, H, W) uint8 and (H, W) uint8, both changed in the
     same way.
     """
+    from torchvision import tv_tensors
+
     image, label = transform(tv_tensors.Image(sample.image), tv_tensors.Mask(sample.label))
     return image.as_subclass(Tensor), label.as_subclass(Tensor)

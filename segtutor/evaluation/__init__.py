@@ -1,6 +1,7 @@
 """Room: how good is it? (chapters 12 and 14)"""
 
+from segtutor.evaluation.borders import ByBorder, near_border
 from segtutor.evaluation.evaluate import evaluate, majority_answer
 from segtutor.evaluation.metrics import MeanIoU
 
-__all__ = ["MeanIoU", "evaluate", "majority_answer"]
+__all__ = ["ByBorder", "MeanIoU", "evaluate", "majority_answer", "near_border"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from segtutor.data.dataset import SegmentationData
+from segtutor.data.dataset import SegmentationData, count_classes
 from segtutor.data.transforms import normalise
 from segtutor.evaluation.metrics import MeanIoU
 from segtutor.models import SegmentationModel
@@ -46,10 +46,7 @@ def evaluate(
 
 def majority_answer(train: SegmentationData, test: SegmentationData) -> MeanIoU:
     """The score of always answering the commonest class of `train`: what a model must beat."""
-    counts = torch.zeros(256, dtype=torch.int64)
-    for i in range(len(train)):
-        counts += torch.bincount(train[i].label.flatten().long(), minlength=256)
-    commonest = int(counts[: len(train.classes)].argmax())
+    commonest = int(count_classes(train).argmax())
     score = MeanIoU(len(test.classes), test.ignore)
     for i in range(len(test)):
         score.update(torch.full_like(test[i].label, commonest), test[i].label)

@@ -1,8 +1,9 @@
-"""Room 1: image -> sequence -> encoder (chapters 01-04)."""
+"""Room 1: image -> sequence -> encoder (chapters 01-04, 08 for the hybrid)."""
 
 from segtutor.tokens.attention import SelfAttention, window_mask
 from segtutor.tokens.block import Block, DropPath, Mlp
-from segtutor.tokens.encoder import SIZES, Encoded, Encoder, build_encoder
+from segtutor.tokens.encoder import SIZES, Encoded, Encoder, build_encoder, dims_of
+from segtutor.tokens.hybrid import HybridEmbed, HybridEncoder
 from segtutor.tokens.patch import (
     PatchEmbed,
     embed_by_unfold,
@@ -20,11 +21,14 @@ __all__ = [
     "DropPath",
     "Encoded",
     "Encoder",
+    "HybridEmbed",
+    "HybridEncoder",
     "Mlp",
     "PatchEmbed",
     "PositionEmbed",
     "SelfAttention",
     "build_encoder",
+    "dims_of",
     "embed_by_unfold",
     "grid_of",
     "grid_to_tokens",

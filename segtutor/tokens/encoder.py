@@ -177,15 +177,23 @@ def initialise(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-def build_encoder(size: str = "tiny", **options) -> Encoder:
-    """An encoder by name: "tiny", "small", "base", "large", or a paper's own name such as
-    "T-Large".
+def dims_of(size: str | tuple[int, int, int]) -> tuple[int, int, int]:
+    """(width, depth, heads) of "tiny", "small", "base", "large", of a paper's own name such as
+    "T-Large", or of such a triple itself. Raises ValueError with the known names.
+    """
+    if not isinstance(size, str):
+        return tuple(size)
+    name = PAPER_NAMES.get(size, size)
+    if name not in SIZES:
+        known = ", ".join([*SIZES, *PAPER_NAMES])
+        raise ValueError(f"unknown encoder size {size!r}; known: {known}")
+    return SIZES[name]
+
+
+def build_encoder(size: str | tuple[int, int, int] = "tiny", **options) -> Encoder:
+    """An encoder by the name of its size, see `dims_of`.
 
     options are those of `Encoder` (patch, image, extra_tokens, ...).
     """
-    size = PAPER_NAMES.get(size, size)
-    if size not in SIZES:
-        known = ", ".join([*SIZES, *PAPER_NAMES])
-        raise ValueError(f"unknown encoder size {size!r}; known: {known}")
-    width, depth, heads = SIZES[size]
+    width, depth, heads = dims_of(size)
     return Encoder(width=width, depth=depth, heads=heads, **options)

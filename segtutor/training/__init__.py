@@ -1,8 +1,8 @@
 """Room: how it learns (chapters 12 and 13)."""
 
 from segtutor.training.loop import train
-from segtutor.training.losses import cross_entropy, loss_from_coarse
+from segtutor.training.losses import balanced_weights, cross_entropy, loss_from_coarse
 from segtutor.training.recipes import Recipe
 from segtutor.training.schedule import poly
 
-__all__ = ["Recipe", "cross_entropy", "loss_from_coarse", "poly", "train"]
+__all__ = ["Recipe", "balanced_weights", "cross_entropy", "loss_from_coarse", "poly", "train"]

@@ -63,7 +63,7 @@ def load_checkpoint(
         return []
     tensors, metadata = read_safetensors(path)
     header = json.loads(metadata["training"])
-    mine = recipe.to_dict()
+    mine = json.loads(json.dumps(recipe.to_dict()))  # as it reads back: tuples become lists
     differs = {k: (v, mine.get(k)) for k, v in header["recipe"].items() if mine.get(k) != v}
     if differs:
         listed = "; ".join(f"{k}: {old!r} there, {new!r} now" for k, (old, new) in differs.items())

@@ -66,6 +66,9 @@ def train(
         start=len(history),
         workers=workers,
     )
+    class_weights = (
+        torch.tensor(recipe.class_weights, device=device) if recipe.class_weights else None
+    )
     model.train()
     began = time.perf_counter()
     resumed = len(history)
@@ -83,7 +86,12 @@ def train(
         with autocast(recipe.precision, device):
             coarse = model.coarse(images)  # scores (B, K, h, w)
         loss = loss_from_coarse(
-            coarse, labels, ignore=data.ignore, mean=recipe.loss_mean, aux_weight=recipe.aux_weight
+            coarse,
+            labels,
+            ignore=data.ignore,
+            mean=recipe.loss_mean,
+            aux_weight=recipe.aux_weight,
+            class_weights=class_weights,
         )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -20,7 +20,8 @@ class Recipe:
     optimiser: "sgd" (momentum 0.9, Nesterov or not) or "adamw". head_lr: factor for everything
     outside the encoder (SETR's code: 10). loss_mean: see losses.py. aux_weight: of each auxiliary
     loss. precision: "auto" takes bfloat16 only where this device multiplies it faster than
-    float32. seed: of data order, augmentation and dropout.
+    float32. class_weights: one per class, see `losses.balanced_weights`; empty: all alike, as in
+    both papers. seed: of data order, augmentation and dropout.
     """
 
     steps: int
@@ -37,6 +38,7 @@ class Recipe:
     loss_mean: str = "valid"
     aux_weight: float = 0.4
     precision: str = "auto"
+    class_weights: tuple[float, ...] = ()
     seed: int = 0
 
     def __post_init__(self):

@@ -1,5 +1,5 @@
 """Room: weights in and out (chapter 03). This is the only room that reads weight files or
-downloads them.
+downloads them (baselines.py, if asked, lets its libraries fetch theirs).
 """
 
 from segtutor.weights.backbones import BACKBONES, Backbone, backbone_table

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from segtutor.baselines import BaselineConfig, build_baseline
 from segtutor.models import ModelConfig, SegmentationModel, build
 from segtutor.weights.safely import read_checkpoint, tensors_in
 
@@ -53,7 +54,11 @@ def load_model(path: str | Path) -> SegmentationModel:
             f"{path} holds tensors but no segtutor configuration: save_model did not write it. "
             "Pretrained encoders are read with segtutor.weights.load_encoder"
         )
-    model = build(ModelConfig.from_dict(json.loads(metadata["segtutor"])))
+    values = json.loads(metadata["segtutor"])
+    if "architecture" in values:  # of a baseline: a library's network, not one of the papers'
+        model = build_baseline(BaselineConfig(**values))
+    else:
+        model = build(ModelConfig.from_dict(values))
     load_strictly(model, tensors, source=str(path))
     return model
 

@@ -3,7 +3,6 @@
 import ast
 import re
 
-import nbformat
 import pytest
 
 from segtutor.course import checks
@@ -19,7 +18,7 @@ EXERCISE = re.compile(
 
 
 @pytest.fixture(params=CHAPTERS, ids=lambda p: p.stem)
-def chapter(request):
+def chapter(request, nbformat):
     return request.param, nbformat.read(request.param, as_version=4)
 
 
@@ -39,7 +38,7 @@ def test_the_chapters_of_the_first_volume_are_here():
     assert [p.stem[:2] for p in CHAPTERS] == ["00", "01", "02", "03", "04", "05", "12"]
 
 
-def test_no_outputs_are_stored(chapter):
+def test_no_outputs_are_stored(chapter, nbformat):
     path, notebook = chapter
     for cell in code(notebook):
         assert not cell.outputs and cell.execution_count is None, f"{path.name}: strip the outputs"

@@ -109,20 +109,24 @@ LOOK = """async () => {
   };
 }"""
 
-# A page holds dozens of listings, hundreds of formulas and thousands of coloured words, but only a
-# few kinds of each. Two of each kind in each surrounding stay; otherwise nearly all the time would
-# go into measuring the same contrasts again and again.
+# A page holds dozens of listings, hundreds of paragraphs and formulas, thousands of coloured words,
+# but only a few kinds of each. Some of each kind in each surrounding stay; otherwise nearly all the
+# time would go into measuring the same contrasts again and again.
 THIN = """() => {
   const seen = {};
-  const around = 'blockquote, table, .admonition, .field-list, .cell_output, .sd-card, details';
-  const enough = (e) => {
-    const kind = [e.tagName, e.className, e.closest(around)?.className, !!e.closest('a')].join();
-    return (seen[kind] = (seen[kind] ?? 0) + 1) > 2;
+  const around =
+    'blockquote, table, nav, .admonition, .field-list, .cell_output, .sd-card, details';
+  const enough = (e, keep) => {
+    const inside = e.parentElement.closest(around)?.className, link = !!e.closest('a');
+    const kind = [e.tagName, e.className, e.getAttribute('style'), inside, link].join();
+    return (seen[kind] = (seen[kind] ?? 0) + 1) > keep;
   };
-  for (const e of document.querySelectorAll('mjx-container, div.highlight'))
-    if (enough(e)) e.remove();
-  for (const e of document.querySelectorAll('.highlight pre span, dt.sig span, code.literal'))
-    if (enough(e)) e.replaceWith(...e.childNodes);
+  const all = (what) => [...document.querySelectorAll(what)];
+  for (const e of all('mjx-container, div.highlight')) if (enough(e, 2)) e.remove();
+  for (const e of all('p, nav li, .genindextable li'))
+    if ((!e.childElementCount || e.matches('li')) && enough(e, 4)) e.remove();
+  for (const e of all('.highlight pre span, dt.sig span, code.literal'))
+    if (enough(e, 2)) e.replaceWith(...e.childNodes);
 }"""
 
 AXE = """async ([theme, only]) => {

@@ -1,15 +1,7 @@
-import math
-
 import pytest
 import torch
 
-from segtutor.data.contextladder import (
-    MARGIN,
-    RADIUS,
-    ContextLadder,
-    accuracy_by_distance,
-    blob_votes,
-)
+from segtutor.data.contextladder import ContextLadder, accuracy_by_distance, blob_votes
 
 
 def test_a_sample_follows_the_protocol():
@@ -37,19 +29,18 @@ def centre(mask: torch.Tensor) -> torch.Tensor:
     return mask.nonzero().float().mean(0) + 0.5
 
 
-def test_the_marker_lies_at_the_stated_distance_and_its_colour_is_the_class():
-    data = ContextLadder(length=40)
+def test_the_marker_lies_at_the_stated_place_and_its_colour_is_the_class():
+    data = ContextLadder(length=40, size=(48, 72))
     images, labels, distances = data.arrays()
     warm = images[:, 0].float() - images[:, 2].float()  # red - blue; clutter has as much of both
     for i in range(40):
         kind = int(labels[i].max())
         blob = centre(labels[i] == kind)
         marker = centre(warm[i] > 90 if kind == 1 else warm[i] < -90)
-        inside = ((blob > RADIUS) & (blob < 64 - RADIUS)).all()  # else the border cuts the disc
-        step = marker - blob
-        if inside:
-            assert step.norm() == pytest.approx(float(distances[i]), abs=1.0)
-            assert torch.allclose(step, data.offsets[i], atol=1.0)
+        assert torch.allclose(blob, data.blobs[i], atol=0.5)
+        assert torch.allclose(marker, data.markers[i], atol=0.5)
+        assert torch.allclose(marker - blob, data.offsets[i], atol=0.5)
+        assert (marker - blob).abs().max() == pytest.approx(float(distances[i]), abs=0.5)
         assert (warm[i] > 90).any() != (warm[i] < -90).any()  # one marker, of one colour
 
 
@@ -61,20 +52,30 @@ def test_blobs_of_both_classes_look_the_same():
     assert (labels.flatten(1).amax(1) == 1).float().mean() == pytest.approx(0.5, abs=0.1)
 
 
-def test_distances_are_evenly_spread_up_to_the_diagonal():
-    data = ContextLadder(length=3000)
-    assert data.farthest == pytest.approx(math.hypot(64 - 2 * MARGIN, 64 - 2 * MARGIN))
-    counts = torch.histc(data.distances, bins=7, min=12, max=data.farthest)
-    assert counts.min() > 0.8 * 3000 / 7
-    assert torch.allclose(data.offsets.norm(dim=1), data.distances, atol=1e-3)
+@pytest.mark.parametrize("size", [(64, 64), (40, 120), (80, 24)])
+def test_distances_are_whole_cells_evenly_spread_from_end_to_end(size):
+    data = ContextLadder(length=3000, size=size)
+    assert data.farthest == max(size) - 8
+    steps, counts = (data.distances / 8).unique(return_counts=True)
+    assert steps.tolist() == list(range(1, max(size) // 8))
+    assert counts.min() > 0.8 * 3000 / len(steps)
+    for places in (data.blobs, data.markers):
+        assert (places > 0).all() and (places < torch.tensor(size)).all()
+    assert (data.offsets > 0).any(0).all() and (data.offsets < 0).any(0).all()  # all four ways
     some = ContextLadder(length=50, distances=(20, 30)).distances
     assert some.min() >= 20 and some.max() <= 30
 
 
-def test_a_patch_of_eight_always_sees_its_blob():
-    """Labels are read at the middle of each patch: no blob may fall between them."""
-    _, labels, _ = ContextLadder(length=200).arrays()
-    assert (labels[:, 4::8, 4::8] > 0).flatten(1).any(1).all()
+def test_blob_and_marker_keep_to_one_cell_each():
+    """So a network whose patches are the cells sees all of the marker or nothing."""
+    data = ContextLadder(length=200)
+    images, labels, _ = data.arrays()
+    cells = labels.unfold(1, 8, 8).unfold(2, 8, 8).flatten(3).amax(3)  # (n, 8, 8)
+    assert ((cells > 0).flatten(1).sum(1) == 1).all()
+    assert (labels[:, 4::8, 4::8] > 0).flatten(1).any(1).all()  # and the cell's middle shows it
+    colour = (images[:, 0].float() - images[:, 2].float()).abs() > 60  # of the marker only
+    cells = colour.unfold(1, 8, 8).unfold(2, 8, 8).flatten(3).any(3)  # (n, 8, 8)
+    assert (cells.flatten(1).sum(1) == 1).all()
 
 
 def test_votes():
@@ -89,7 +90,7 @@ def test_votes():
 def test_mistakes_are_explained():
     with pytest.raises(ValueError, match="train, val, test"):
         ContextLadder("training")
-    with pytest.raises(ValueError, match="12 to 36.8 apart"):
+    with pytest.raises(ValueError, match="blob and marker are 8 to 24 apart"):
         ContextLadder(size=(32, 32), distances=(12, 60))
     with pytest.raises(IndexError, match="picture 3"):
         ContextLadder(length=3)[3]

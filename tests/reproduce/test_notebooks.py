@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from segtutor.cli import main
@@ -21,6 +20,8 @@ pathlib.Path(out_dir, "results.json").write_text(json.dumps(dict(
 
 
 def make(folder: Path, name: str, *cells: str) -> Path:
+    import nbformat
+
     notebook = nbformat.v4.new_notebook()
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "", "language": "python"}
     first = nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
@@ -78,7 +79,7 @@ def test_what_does_not_exist_is_refused_before_anything_runs(tmp_path, monkeypat
         find_notebooks(folder, ["99"])
 
 
-def test_a_page_forgets_the_machine_and_keeps_alternative_texts(tmp_path):
+def test_a_page_forgets_the_machine_and_keeps_alternative_texts(tmp_path, nbformat):
     path = make(tmp_path / "nb", "00_x.ipynb", "show()")
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata["papermill"] = {"input_path": "/somewhere/x.ipynb"}

@@ -1,7 +1,6 @@
 """The encoder against timm, block by block, and against the numbers the official code gave."""
 
 import pytest
-import timm
 import torch
 
 from segtutor.tokens import SIZES, DropPath, Encoder, build_encoder
@@ -22,7 +21,7 @@ CASES = [
 
 
 @pytest.fixture(scope="module", params=CASES, ids=[case[0] for case in CASES])
-def theirs(request):
+def theirs(request, timm):
     """timm's model with random weights everywhere, also where it starts with zeros and ones."""
     name, size, patch, extra = request.param
     torch.manual_seed(0)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from segtutor.training import cross_entropy, loss_from_coarse
+from segtutor.training import balanced_weights, cross_entropy, loss_from_coarse
 from segtutor.upsampling import Coarse, upsample
 
 
@@ -60,3 +60,33 @@ def test_bad_labels_are_named():
         loss_from_coarse(coarse, torch.zeros(1, 9, 8, dtype=torch.long))
     with pytest.raises(ValueError, match="expected 'valid'"):
         loss_from_coarse(coarse, torch.zeros(1, 8, 8, dtype=torch.long), mean="batch")
+
+
+@pytest.mark.parametrize("mean", ["valid", "all"])
+def test_class_weights_in_strips_and_against_pytorch(mean):
+    scores = torch.randn(2, 4, 4, 5, requires_grad=True)
+    labels = torch.randint(0, 4, (2, 61, 70))
+    labels[:, 10:30] = 255
+    weights = torch.tensor([0.5, 1.0, 3.0, 0.0])
+    coarse = Coarse(scores, (), (64, 80))
+    plain = cross_entropy(upsample(coarse, (61, 70)), labels, mean=mean, class_weights=weights)
+    strip = loss_from_coarse(coarse, labels, mean=mean, class_weights=weights)
+    assert float(strip) == pytest.approx(float(plain), abs=1e-6)
+    ours, theirs = (torch.autograd.grad(loss, scores)[0] for loss in (strip, plain))
+    torch.testing.assert_close(ours, theirs, atol=1e-7, rtol=1e-4)
+    if mean == "valid":
+        logits = upsample(coarse, (61, 70))
+        torchs = torch.nn.functional.cross_entropy(logits, labels, weights, ignore_index=255)
+        assert float(plain) == pytest.approx(float(torchs), abs=1e-6)
+    with pytest.raises(ValueError, match="3 class weights, but the decoder has 4 classes"):
+        loss_from_coarse(coarse, labels, class_weights=weights[:3])
+
+
+def test_balanced_weights():
+    counts = torch.tensor([900, 90, 10, 0])
+    share = counts / counts.sum()
+    for power in (0.0, 0.5, 1.0):
+        weights = torch.tensor(balanced_weights(counts, power), dtype=torch.float64)
+        assert float((weights * share).sum()) == pytest.approx(1)  # the average pixel weighs 1
+        assert float(weights[1] / weights[0]) == pytest.approx(10**power)
+        assert weights[3] == 0

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import timm
 import torch
 from PIL import Image
 
@@ -19,7 +18,7 @@ from segtutor.weights import (
 
 
 @pytest.mark.parametrize("name", PRETRAINED)
-def test_every_entry_describes_the_timm_model_of_that_name(name):
+def test_every_entry_describes_the_timm_model_of_that_name(name, timm):
     """Key names and shapes of all pretrained models, on the meta device: seconds, no memory."""
     spec = PRETRAINED[name]
     with torch.device("meta"):
@@ -36,12 +35,13 @@ def test_every_entry_describes_the_timm_model_of_that_name(name):
         assert mean == NORMALISATIONS[spec.normalisation][0]
 
 
-def distilled():
+@pytest.fixture
+def distilled(timm):
     return timm.create_model("deit_tiny_distilled_patch16_224").state_dict()
 
 
-def test_tokens_the_encoder_lacks_are_dropped_with_their_positions():
-    tensors = distilled()
+def test_tokens_the_encoder_lacks_are_dropped_with_their_positions(distilled):
+    tensors = distilled
     encoder = build_encoder("tiny", image=(224, 224), extra_tokens=("cls",), final_norm=False)
     report = load_encoder(encoder, tensors, image=(224, 224), extra_tokens=("cls", "dist"))
     table = encoder.pos_embed.table
@@ -51,9 +51,9 @@ def test_tokens_the_encoder_lacks_are_dropped_with_their_positions():
     assert "none missing" in str(report)
 
 
-def test_positions_are_resized_to_the_encoders_grid():
+def test_positions_are_resized_to_the_encoders_grid(distilled):
     encoder = build_encoder("tiny", image=(96, 160), extra_tokens=("cls", "dist"))
-    report = load_encoder(encoder, distilled(), image=(224, 224), extra_tokens=("cls", "dist"))
+    report = load_encoder(encoder, distilled, image=(224, 224), extra_tokens=("cls", "dist"))
     assert report.resized == "14x14 -> 6x10 grid, bilinear"
     assert encoder.pos_embed.table.shape == (1, 2 + 60, 192)
 
@@ -88,17 +88,17 @@ def test_segmenter_loads_positions_as_officially(golden, case, extra):
     torch.testing.assert_close(ours.pos_embed.table.detach(), wanted, atol=1e-6, rtol=0)
 
 
-def test_another_variant_is_named_with_both_shapes():
+def test_another_variant_is_named_with_both_shapes(distilled):
     encoder = build_encoder("small", image=(224, 224), extra_tokens=("cls", "dist"))
     with pytest.raises(ValueError, match=r"'cls_token', \(1, 1, 192\) in the file, \(1, 1, 384\)"):
-        load_encoder(encoder, distilled(), image=(224, 224), extra_tokens=("cls", "dist"))
+        load_encoder(encoder, distilled, image=(224, 224), extra_tokens=("cls", "dist"))
     patch8 = build_encoder("tiny", patch=8, image=(112, 112), extra_tokens=("cls", "dist"))
     with pytest.raises(ValueError, match=r"'patch_embed.proj.weight', \(192, 3, 16, 16\) in"):
-        load_encoder(patch8, distilled(), image=(112, 112), extra_tokens=("cls", "dist"))
+        load_encoder(patch8, distilled, image=(112, 112), extra_tokens=("cls", "dist"))
 
 
-def test_missing_and_leftover_tensors_are_named():
-    tensors, encoder = distilled(), build_encoder("tiny", extra_tokens=("cls", "dist"))
+def test_missing_and_leftover_tensors_are_named(distilled):
+    tensors, encoder = distilled, build_encoder("tiny", extra_tokens=("cls", "dist"))
     where = dict(image=(224, 224), extra_tokens=("cls", "dist"))
     less = {k: v for k, v in tensors.items() if k != "blocks.3.attn.qkv.bias"}
     with pytest.raises(ValueError, match="no tensor 'blocks.3.attn.qkv.bias'"):
@@ -107,7 +107,7 @@ def test_missing_and_leftover_tensors_are_named():
         load_encoder(encoder, {**tensors, "blocks.12.norm1.weight": torch.ones(192)}, **where)
 
 
-def test_unknown_name_and_missing_file(monkeypatch, tmp_path):
+def test_unknown_name_and_missing_file(monkeypatch, tmp_path, timm):
     with pytest.raises(ValueError, match="unknown pretrained encoder 'resnet50'"):
         pretrained_encoder("resnet50")
     monkeypatch.setenv("SEGTUTOR_DATA", str(tmp_path))
@@ -181,7 +181,7 @@ class TestRealDeiTTiny:
             )
             assert torch.isfinite(encoder(torch.randn(1, 3, 96, 160)).tokens).all(), report
 
-    def test_local_file_is_taken_before_any_download(self, real_data, monkeypatch):
+    def test_local_file_is_taken_before_any_download(self, real_data, monkeypatch, timm):
         monkeypatch.setattr(timm, "create_model", lambda *a, **k: pytest.fail("tried to download"))
         encoder = build_encoder("tiny")
         assert "150 tensors" in str(
