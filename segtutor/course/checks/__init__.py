@@ -12,6 +12,8 @@ from segtutor.course.checks.ch02 import ex_2_1, ex_2_2, ex_2_3, ex_2_4
 from segtutor.course.checks.ch03 import ex_3_1, ex_3_2, ex_3_3, ex_3_4
 from segtutor.course.checks.ch04 import ex_4_1, ex_4_2, ex_4_3, ex_4_4
 from segtutor.course.checks.ch05 import ex_5_1, ex_5_2, ex_5_3, ex_5_4
+from segtutor.course.checks.ch08 import ex_8_1, ex_8_2, ex_8_3
+from segtutor.course.checks.ch10 import ex_10_1, ex_10_2, ex_10_3
 from segtutor.course.checks.ch12 import ex_12_1, ex_12_2, ex_12_3
 
 __all__ = [
@@ -37,6 +39,12 @@ __all__ = [
     "ex_5_2",
     "ex_5_3",
     "ex_5_4",
+    "ex_8_1",
+    "ex_8_2",
+    "ex_8_3",
+    "ex_10_1",
+    "ex_10_2",
+    "ex_10_3",
     "ex_12_1",
     "ex_12_2",
     "ex_12_3",
