@@ -120,7 +120,7 @@ RANDOM = Experiment(
     settings=dict(
         smoke=dict(size=(48, 64), scenes=8, tests=4, steps=3, batch=2, lr=1e-3, head_lr=1.0,
                    model=(32, 4, 2), patch=8, aux=(0, 1, 2)),
-        cpu=dict(size=(64, 96), scenes=600, tests=100, steps=180, batch=8, lr=1e-3, head_lr=1.0,
+        cpu=dict(size=(64, 96), scenes=600, tests=100, steps=150, batch=8, lr=1e-3, head_lr=1.0,
                  model=(64, 12, 2), patch=8, aux=(2, 5, 8)),
     ),
     prepare=toy_scenes,
