@@ -64,9 +64,14 @@ def read_label(path: Path) -> Tensor:
             f"{path} cannot be read as a label image ({error}): replace this file or remove it"
         ) from error
     if mode not in ("L", "P"):
+        advice = (
+            "16-bit or wider files hold instance ids or raw annotation; take the file of class ids"
+            if mode[0] in "IF"
+            else "colour-coded labels must be converted to ids first"
+        )
         raise ValueError(
             f"{path} has mode {mode}, expected one 8-bit channel (L or P) holding class ids: "
-            "colour-coded labels must be converted to ids first"
+            f"{advice}"
         )
     return torch.from_numpy(pixels)  # (H, W)
 

@@ -51,7 +51,9 @@ class _Draws(torch.utils.data.Dataset):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(number(self.seed, epoch, position))
             image, label = apply(self.transform, sample) if self.transform else sample[:2]
-        return normalise(image, self.normalisation), label.long()
+        if image.dtype == torch.uint8:  # TrainingPipeline normalises itself, to pad with zeros
+            image = normalise(image, self.normalisation)
+        return image, label.long()
 
 
 def number(*parts: int) -> int:
@@ -81,7 +83,8 @@ def batches(
     """Batches number `start` .. `steps` - 1: images (B, 3, H, W) float, labels (B, H, W) int64.
 
     transform: joint transform of image and label (all results must have one size), see
-    `transforms.augment`.
+    `transforms.augment` and `pipeline.TrainingPipeline`. What it returns as uint8 is normalised
+    here; what it returns as float stays as it is.
     """
     if len(data) == 0:
         raise ValueError(f"data set {data.name!r} is empty")

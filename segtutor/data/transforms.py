@@ -5,7 +5,7 @@ Taught in   : chapter 01 (normalisation, padding), chapter 11 (augmentation)
 Official    : both papers resize by a random factor in [0.5, 2), crop, flip and distort colours, in
               mmsegmentation's order. Here the geometry is torchvision's v2 transforms on image and
               mask together; colours use torchvision's ColorJitter. The official colour distortion
-              and category-limited crop belong to the benchmark pipelines.
+              and category-limited crop are in `pipeline.py`.
 
 torchvision takes as long to import as torch, so it is imported where the first transform is made.
 """
@@ -22,6 +22,12 @@ from segtutor.data.dataset import IGNORE, Sample
 NORMALISATIONS = {
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    # Segmenter's data pipeline multiplies by 255 and keeps two decimals (its models with DeiT
+    # encoders were trained so; at most 1e-4 away from "imagenet")
+    "imagenet_rounded": (
+        (123.68 / 255, 116.28 / 255, 103.53 / 255),
+        (58.40 / 255, 57.12 / 255, 57.38 / 255),
+    ),
 }
 
 

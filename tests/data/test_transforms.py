@@ -25,7 +25,7 @@ def test_normalise_known_values():
     assert normalise(white, "half").flatten().tolist() == [1, 1, 1]
     wanted = [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]
     assert normalise(white, "imagenet").flatten().tolist() == pytest.approx(wanted)
-    with pytest.raises(ValueError, match="unknown normalisation 'vit'; known: half, imagenet"):
+    with pytest.raises(ValueError, match="unknown normalisation 'vit'; known: half, imagenet, "):
         normalise(white, "vit")
 
 

@@ -1,0 +1,108 @@
+"""Is a data set on disk whole? Every file is opened; every problem is listed, not only the first.
+
+Taught in   : chapter 11
+
+segtutor data check NAME
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from segtutor.data.ade20k import ADE20K
+from segtutor.data.camvid import CamVid
+from segtutor.data.cityscapes import Cityscapes
+from segtutor.data.dataset import SegmentationData
+from segtutor.data.pascal_context import PascalContext
+
+# name on the command line -> reader, its splits, can it leave out samples without partner?
+READERS: dict[str, tuple[Callable[..., SegmentationData], tuple[str, ...], bool]] = {
+    "ade20k": (ADE20K, ("train", "val"), True),
+    "pascal_context": (PascalContext, ("train", "val"), True),
+    "pascal_context_59": (partial(PascalContext, classes=59), ("train", "val"), True),
+    "cityscapes": (Cityscapes, ("train", "val"), True),
+    "camvid": (CamVid, ("train", "val", "test"), False),
+}
+
+
+class Problem(NamedTuple):
+    """One line of the table."""
+
+    split: str
+    what: str
+
+
+class Checked(NamedTuple):
+    """counts: {split: readable samples}. problems: all of them, in the order of the splits."""
+
+    counts: dict[str, int]
+    problems: list[Problem]
+
+
+def reader(name: str) -> Callable[..., SegmentationData]:
+    """The reader behind a name, called with (split, data_root)."""
+    if name not in READERS:
+        raise ValueError(f"unknown data set {name!r}; there are {', '.join(READERS)}")
+    return READERS[name][0]
+
+
+def check(
+    name: str,
+    data_root: str | Path | None = None,
+    *,
+    splits: tuple[str, ...] = (),
+    subset: bool = False,
+    workers: int = 4,
+) -> Checked:
+    """Open all files of a data set.
+
+    splits: which (default: all that have labels). subset: another number of samples than the
+    published one is meant and no problem. workers: files decoded at a time.
+    """
+    open_split, (_, known, lenient) = reader(name), READERS[name]
+    counts, problems = {}, []
+    for split in splits or known:
+        try:
+            data = open_split(split, data_root, **({"strict": False} if lenient else {}))
+        except OSError as error:
+            problems.append(Problem(split, str(error)))
+            continue
+        found = [Problem(split, what) for what in getattr(data, "problems", {}).values()]
+        with ThreadPoolExecutor(workers) as pool:
+            wrong = [what for what in pool.map(partial(_wrong, data), range(len(data))) if what]
+        counts[split] = len(data) - len(wrong)
+        found += [Problem(split, what) for what in wrong]
+        published = getattr(data, "published", ())
+        if published and not subset and len(data) not in published:
+            wanted = " or ".join(str(n) for n in published)
+            found.append(
+                Problem(
+                    split,
+                    f"{len(data)} samples, the published split has {wanted}: unpacked only in "
+                    "part? (--subset, if these are meant to be all)",
+                )
+            )
+        problems += found
+    return Checked(counts, problems)
+
+
+def _wrong(data: SegmentationData, index: int) -> str | None:
+    try:
+        data[index]
+    except (ValueError, OSError) as error:
+        return str(error)
+    return None
+
+
+def report(name: str, checked: Checked) -> str:
+    """The table as text."""
+    lines = [f"{name} {split}: {n} samples can be read" for split, n in checked.counts.items()]
+    if not checked.problems:
+        return "\n".join([*lines, "no problems"])
+    lines.append(f"{len(checked.problems)} problems")
+    width = max(len(p.split) for p in checked.problems)
+    return "\n".join([*lines, *(f"  {p.split:{width}}  {p.what}" for p in checked.problems)])
