@@ -1,12 +1,12 @@
 """The baselines equal the libraries they come from, and keep the contract of our own models."""
 
 import builtins
+import importlib.util
 import socket
 from urllib.error import URLError
 
 import pytest
 import torch
-import torchvision
 from torch import nn
 
 from segtutor.baselines import BASELINES, BaselineConfig, baseline, build_baseline
@@ -20,7 +20,9 @@ from segtutor.training.losses import cross_entropy, loss_from_coarse
 from segtutor.upsampling import upsample
 from segtutor.weights import load_model, save_model
 
-smp = pytest.importorskip("segmentation_models_pytorch")
+if importlib.util.find_spec("segmentation_models_pytorch") is None:
+    pytest.skip("needs segmentation-models-pytorch", allow_module_level=True)
+
 K = 7
 SWIN = dict(strict_img_size=False, always_partition=True)
 
@@ -37,6 +39,9 @@ MULTIPLES = {"fcn": 1, "fpn": 32, "deeplabv3plus": 16, "upernet": 32}
 
 def library(architecture: str, backbone: str, classes: int) -> nn.Module:
     """What a reader of the library's manual would write, last jump included."""
+    import segmentation_models_pytorch as smp
+    import torchvision
+
     if architecture == "fcn":
         make = getattr(torchvision.models.segmentation, f"fcn_{backbone}")
         return make(weights=None, weights_backbone=None, num_classes=classes, aux_loss=True)
@@ -79,6 +84,8 @@ def count(model: nn.Module) -> int:
 
 def test_parameter_counts_that_were_published():
     """torchvision states the size of its FCN beside the weights; the others were counted once."""
+    import torchvision
+
     published = torchvision.models.segmentation.FCN_ResNet101_Weights.DEFAULT.meta["num_params"]
     with torch.device("meta"):
         assert count(baseline("fcn_resnet101", 21)) == published == 54_314_346

@@ -4,16 +4,32 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from segtutor.models import ModelConfig, build, segmenter_linear, setr_naive
+from segtutor.models import (
+    ModelConfig,
+    build,
+    segmenter_linear,
+    segmenter_mask,
+    setr_mla,
+    setr_naive,
+    setr_pup,
+    synchronise_batchnorm,
+)
 from segtutor.upsampling import Coarse, interpolation_matrix, predict_from_coarse, upsample
 
 TINY = dict(size=(24, 3, 3), patch=16, image=(64, 64))
+GRID = {"pup": 8, "mla": 4}  # how much finer than the patches the coarse scores are
 
 
-@pytest.fixture(params=["segmenter", "setr"])
+@pytest.fixture(params=[segmenter_linear, segmenter_mask, setr_naive, setr_pup, setr_mla])
 def model(request):
-    make = segmenter_linear if request.param == "segmenter" else setr_naive
-    return make(7, **TINY).eval()
+    options = dict(TINY)
+    if request.param is segmenter_mask:
+        options["decoder_heads"] = 3
+    if request.param in (setr_pup, setr_mla):
+        options["hidden"] = 8
+    if request.param is setr_mla:
+        options |= dict(taps=(0, 1, 2), head_hidden=4)
+    return request.param(7, **options).eval()
 
 
 @pytest.mark.parametrize("size", [(64, 64), (61, 50), (96, 80), (16, 16), (17, 33)])
@@ -23,7 +39,8 @@ def test_any_size_from_one_patch_up(model, size):
     assert logits.shape == (2, 7, *size)
     coarse = model.coarse(images, aux=False)
     assert coarse.padded_size == tuple(-(-side // 16) * 16 for side in size)
-    assert coarse.scores.shape[-2:] == tuple(side // 16 for side in coarse.padded_size)
+    finer = GRID.get(model.config.decoder, 1)
+    assert coarse.scores.shape[-2:] == tuple(finer * side // 16 for side in coarse.padded_size)
     padded = F.pad(images, (0, coarse.padded_size[1] - size[1], 0, coarse.padded_size[0] - size[0]))
     torch.testing.assert_close(logits, model(padded)[..., : size[0], : size[1]])
 
@@ -58,6 +75,43 @@ def test_too_small_images_and_missing_batch_axis(model):
         model(torch.randn(3, 64, 64))
 
 
+def test_images_of_another_precision_are_named(model):
+    for images, said in (
+        (torch.randn(1, 3, 32, 32).half(), "images are float16, the model's weights float32"),
+        (torch.randn(1, 3, 32, 32).double(), "images are float64, the model's weights float32"),
+        (torch.zeros(1, 3, 32, 32, dtype=torch.uint8), r"images are uint8.*normalised"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            model(images)
+    half = torch.randn(1, 3, 32, 32).bfloat16()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.isfinite(model(half)).all()
+    assert torch.isfinite(model.bfloat16()(half)).all()
+
+
+def test_mla_needs_a_depth_that_divides_or_named_blocks():
+    with pytest.raises(ValueError, match="depth 3 does not divide into 4 equal levels.*`taps`"):
+        setr_mla(7, **TINY)
+    assert setr_mla(7, **TINY, taps=(0, 2)).neck.layers == (0, 2)
+    with pytest.raises(ValueError, match=r"aux_layers is \(5,\).* fused maps: numbers 0..1"):
+        setr_mla(7, **TINY, taps=(0, 2), aux_layers=(5,))
+    with pytest.raises(ValueError, match=r"layers \[0, 9\]: this encoder has blocks 0..2"):
+        setr_mla(7, **TINY, taps=(0, 9))(torch.randn(1, 3, 32, 32))
+
+
+def test_batchnorm_is_synchronised_for_several_devices_only():
+    model = setr_pup(7, **TINY, hidden=8, aux_layers=(1,))
+    names = list(model.state_dict())
+    assert synchronise_batchnorm(model, devices=1) is model
+    assert not any(isinstance(m, torch.nn.SyncBatchNorm) for m in model.modules())
+    values = [t.clone() for t in model.state_dict().values()]
+    many = synchronise_batchnorm(model, devices=2)
+    kinds = [type(m) for m in many.modules() if isinstance(m, torch.nn.modules.batchnorm._NormBase)]
+    assert kinds == [torch.nn.SyncBatchNorm] * 5
+    assert list(many.state_dict()) == names
+    assert all(torch.equal(a, b) for a, b in zip(values, many.state_dict().values(), strict=True))
+
+
 def test_auxiliary_heads_run_in_training_only():
     model = setr_naive(7, **TINY, aux_layers=(0, 1))
     images = torch.randn(2, 3, 48, 64)
@@ -84,45 +138,6 @@ def test_every_named_size_builds_on_the_meta_device():
         for size in ("tiny", "small", "base", "large"):
             for patch in (8, 16, 32):
                 segmenter_linear(150, size, patch=patch)
-        setr_naive(19, image=(768, 768))
-
-
-def test_segmenter_linear_golden(golden):
-    arrays = golden("segmenter_linear")
-    model = segmenter_linear(7, **TINY).eval()
-    dead = ("encoder.head.",)  # the classifier that official checkpoints carry along
-    tensors = {k[3:]: torch.from_numpy(v) for k, v in arrays.items() if k.startswith("sd/")}
-    model.load_state_dict({k: v for k, v in tensors.items() if not k.startswith(dead)})
-    with torch.no_grad():
-        images = torch.from_numpy(arrays["in/image"])
-        coarse, logits = model.coarse(images).scores, model(images)
-    torch.testing.assert_close(
-        coarse, torch.from_numpy(arrays["mid/decoder_lowres"]), atol=1e-4, rtol=0
-    )
-    torch.testing.assert_close(logits, torch.from_numpy(arrays["out/logits"]), atol=1e-4, rtol=0)
-
-
-@pytest.mark.goldens
-@pytest.mark.parametrize(
-    "name,side,depth,aux", [("setr_naive_lneps", 48, 3, (0, 1)), ("setr_naive", 80, 5, (1, 2, 3))]
-)
-def test_setr_naive_golden(golden, name, side, depth, aux):
-    arrays = golden(name)
-    heads = golden.config(name)["config"]["model"]["auxiliary_head"]
-    assert tuple(head["in_index"] for head in heads) == aux
-    model = setr_naive(7, (32, depth, 4), patch=16, image=(side, side), aux_layers=aux).eval()
-    names = {"backbone": "encoder", "decode_head": "decoder", "auxiliary_head": "auxiliary",
-             "conv_0": "mix", "syncbn_fc_0": "bn", "conv_1": "classify"}  # fmt: skip
-    tensors = {}
-    for key, value in arrays.items():
-        if key.startswith("sd/") and "conv_seg" not in key:
-            parts = [names.get(part, part) for part in key[3:].split(".")]
-            tensors[".".join(parts)] = torch.from_numpy(value)
-    model.load_state_dict(tensors)
-    with torch.no_grad():
-        coarse = model.coarse(torch.from_numpy(arrays["in/image"]), aux=True)
-    main = upsample(coarse, (side, side))
-    torch.testing.assert_close(main, torch.from_numpy(arrays["out/logits"]), atol=2e-5, rtol=0)
-    for i, scores in enumerate(coarse.aux):
-        got = upsample(coarse._replace(scores=scores), (side, side))
-        torch.testing.assert_close(got, torch.from_numpy(arrays[f"out/aux_{i}"]), atol=2e-5, rtol=0)
+                segmenter_mask(150, size, patch=patch)
+        for make in (setr_naive, setr_pup, setr_mla):
+            make(19, image=(768, 768))

@@ -1,6 +1,6 @@
 """Run a model over a data set and count.
 
-Taught in   : chapter 12. Sliding windows, several scales and flips come in chapter 14.
+Taught in   : chapters 00 and 12. Several scales and flips come in chapter 14.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import torch
 from segtutor.data.dataset import SegmentationData, count_classes
 from segtutor.data.transforms import normalise
 from segtutor.evaluation.metrics import MeanIoU
+from segtutor.evaluation.windows import sliding_window
 from segtutor.models import SegmentationModel
+from segtutor.upsampling import Size
 
 
 @torch.inference_mode()
@@ -19,14 +21,17 @@ def evaluate(
     data: SegmentationData,
     *,
     normalisation: str | None = None,
+    window: Size | None = None,
+    stride: Size | None = None,
     limit: int | None = None,
     progress: bool = False,
 ) -> MeanIoU:
-    """Whole-image, single-scale evaluation at the labels' resolution, one image at a time.
+    """Single-scale evaluation at the labels' resolution, one image at a time.
 
-    normalisation: None takes the model's own. limit: only the first so many images. The model's
-    training mode is restored afterwards. Returns the filled confusion matrix (`.result()`,
-    `.iou`).
+    normalisation: None takes the model's own. window, stride: (rows, columns) in pixels for sliding
+    windows; window None: each image as a whole; stride None: two thirds of the window, as SETR.
+    limit: only the first so many images. The model's training mode is restored afterwards. Returns
+    the filled confusion matrix (`.result()`, `.iou`).
     """
     from tqdm import tqdm
 
@@ -39,7 +44,12 @@ def evaluate(
     for i in tqdm(range(count), desc="evaluate", disable=not progress):
         sample = data[i]
         images = normalise(sample.image[None].to(device), normalisation)  # (1, 3, H, W)
-        score.update(model.predict(images)[0].cpu(), sample.label)
+        if window is None:
+            predicted = model.predict(images)  # (1, H, W)
+        else:
+            step = stride or tuple(2 * side // 3 for side in window)
+            predicted = sliding_window(model, images, window, step).argmax(1)  # (1, H, W)
+        score.update(predicted[0].cpu(), sample.label)
     model.train(was_training)
     return score
 

@@ -56,6 +56,12 @@ BACKBONES = {
     "setr-vit-base": Backbone(
         "vit_base_patch16_384.orig_in21k_ft_in1k", "exact", "jx_vit_base_p16_384-83fb41ba"
     ),
+    "setr-hybrid": Backbone(
+        "resnet50.tv_in1k",
+        "nearest",
+        "the ResNet, trained on ImageNet-1k; the paper's from ImageNet-21k is published nowhere. "
+        "The blocks behind it: setr-vit-base",
+    ),
     "setr-deit-base": Backbone(
         "deit_base_distilled_patch16_384.fb_in1k",
         "exact",

@@ -177,6 +177,8 @@ def _describable(model: SegmentationModel) -> ModelConfig:
     config = model.config
     if config is None:
         raise ValueError("this model has no configuration; make it with segtutor.models.build")
+    if config.backbone:
+        raise ValueError("SETR-Hybrid has no official code, so no official checkpoint either")
     tokens = {"segmenter": (("cls",), ("cls", "dist")), "setr": (("cls",),)}
     allowed = ((),) if config.decoder == "mla" else tokens.get(config.family, ())
     if tuple(config.extra_tokens) not in allowed:

@@ -47,10 +47,12 @@ def read_checkpoint(path: str | Path) -> dict:
         with torch.serialization.safe_globals(harmless()):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds here; all mean "not plain tensors"
-        asked = re.search(r"GLOBAL ([\w.]+)|global ([\w.]+)", str(error))
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if asked:
-            reason = f"it asks for {asked[1] or asked[2]}, which no weights need; do not trust it"
+        asked = re.search(r"GLOBAL ([\w.]+)", str(error))
+        reason = (
+            f"it asks for {asked[1]}, which no weights need; do not trust it"
+            if asked
+            else f"it is damaged, or holds more than tensors ({type(error).__name__})"
+        )
         raise ValueError(
             f"{path} is not a plain PyTorch weights file and was not executed: {reason}"
         ) from error

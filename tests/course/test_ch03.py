@@ -10,6 +10,10 @@ from segtutor.course import checks
 from segtutor.course.checks.ch03 import foreign_block, seg_s_parameters
 from segtutor.tokens import Block
 
+D, L, K, N = 384, 12, 150, 32 * 32  # of Seg-S/16 on ADE20K
+ENCODER = L * (12 * D**2 + 13 * D) + 3 * 256 * D + D + D + (1 + N) * D + 2 * D
+SEG_S = ENCODER + K * (D + 1)  # parameters, calculated; the check counts them in the model
+
 
 def norm(x, w, which, eps):
     return F.layer_norm(x, x.shape[-1:], w[f"norm{which}.weight"], w[f"norm{which}.bias"], eps)
@@ -165,7 +169,7 @@ def forgets_one(file):
 RIGHT = [
     (checks.ex_3_1, block),
     (checks.ex_3_2, convert),
-    (checks.ex_3_3, seg_s_parameters()),
+    (checks.ex_3_3, SEG_S),
     (checks.ex_3_4, "b"),
     (checks.ex_3_4, "B "),
 ]
@@ -213,10 +217,10 @@ WRONG = [
     (checks.ex_3_2, dense_not_transposed, "mlp.fc1.weight has shape"),
     (checks.ex_3_3, None, "nothing is written yet"),
     (checks.ex_3_3, 22e6, "is not it"),
-    (checks.ex_3_3, seg_s_parameters() - 150 * 385, "encoder alone"),
-    (checks.ex_3_3, seg_s_parameters() - 13 * 384 * 12, "only their 12 D² weights"),
-    (checks.ex_3_3, seg_s_parameters() - (1024 - 196) * 384, "224x224 image"),
-    (checks.ex_3_3, seg_s_parameters() - 384, "one vector of D numbers"),
+    (checks.ex_3_3, SEG_S - 150 * 385, "encoder alone"),
+    (checks.ex_3_3, SEG_S - 13 * 384 * 12, "only their 12 D² weights"),
+    (checks.ex_3_3, SEG_S - (1024 - 196) * 384, "224x224 image"),
+    (checks.ex_3_3, SEG_S - 384, "one vector of D numbers"),
     (checks.ex_3_4, None, "nothing is written yet"),
     (checks.ex_3_4, "c", "no norm removes"),
     (checks.ex_3_4, "x", "one of the letters"),
@@ -246,6 +250,4 @@ def test_a_foreign_block_comes_home():
 
 
 def test_the_count_is_the_formula():
-    D, L, K, N = 384, 12, 150, 32 * 32
-    encoder = L * (12 * D**2 + 13 * D) + 3 * 256 * D + D + D + (1 + N) * D + 2 * D
-    assert seg_s_parameters() == encoder + K * (D + 1)
+    assert seg_s_parameters() == SEG_S

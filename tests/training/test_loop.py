@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from segtutor.data import Sample, augment
-from segtutor.models import segmenter_linear, setr_naive
+from segtutor.models import segmenter_linear, segmenter_mask, setr_mla, setr_naive, setr_pup
 from segtutor.training import Recipe, train
 from segtutor.training.loop import make_optimiser, writable
 from segtutor.training.precision import bfloat16_is_faster
@@ -125,6 +125,32 @@ def test_heads_can_learn_faster():
     assert len(groups[1]["params"]) == len(list(model.decoder.parameters()))
     assert sum(len(g["params"]) for g in groups) == len(list(model.parameters()))
     assert all(g["nesterov"] for g in groups)
+
+
+def test_mlas_fusion_learns_at_the_encoders_rate():
+    """As in the official code, where it is part of the backbone."""
+    model = setr_mla(2, (24, 4, 3), patch=8, image=(32, 48), hidden=8, aux_layers=(0,))
+    slow, fast = make_optimiser(model, Recipe(steps=1, head_lr=10.0)).param_groups
+    names = {id(p): n.split(".")[0] for n, p in model.named_parameters()}
+    assert {names[id(p)] for p in slow["params"]} == {"encoder", "neck"}
+    assert {names[id(p)] for p in fast["params"]} == {"decoder", "auxiliary"}
+
+
+@pytest.mark.parametrize(
+    "make,options",
+    [
+        (segmenter_mask, dict(decoder_heads=3)),
+        (setr_pup, dict(hidden=8, aux_layers=(1,))),
+        (setr_mla, dict(hidden=8, head_hidden=8, aux_layers=(0, 1, 2, 3))),
+    ],
+)
+def test_every_decoder_learns(make, options):
+    torch.manual_seed(0)
+    model = make(2, (24, 4, 3), patch=8, image=(32, 48), **options)
+    recipe = Recipe(steps=30, batch=2, lr=3e-3, optimiser="adamw", precision="float32")
+    history = train(model, Halves(), recipe, transform=TRANSFORM, verbose=False)
+    first, last = (sum(row["loss"] for row in part) for part in (history[:3], history[-3:]))
+    assert last < 0.5 * first
 
 
 def test_unknown_settings_are_refused():

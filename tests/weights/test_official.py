@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from segtutor.insight import capture
-from segtutor.models import segmenter_mask, setr_mla, setr_naive
+from segtutor.models import segmenter_mask, setr_hybrid, setr_mla, setr_naive
 from segtutor.upsampling import upsample
 from segtutor.weights import from_official, load_model, read_official, save_model, to_official
 from tests.weights.official_cases import GOLDENS, SMALL, checkpoint_of, variant_of
@@ -195,6 +195,7 @@ def test_models_without_an_official_counterpart_are_named():
         r"extra_tokens is \(\), official setr-naive has \('cls',\)": setr_naive(
             5, **tiny, extra_tokens=()
         ),
+        "no official code": setr_hybrid(5, **tiny, backbone="resnet18"),
         "official SETR is square": setr_naive(5, size=(32, 4, 4), image=(32, 48)),
     }
     for message, model in bad.items():

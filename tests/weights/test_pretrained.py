@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from segtutor.tokens import build_encoder
+from segtutor.tokens import Encoder, build_encoder
 from segtutor.weights import (
     PRETRAINED,
     find_weights,
@@ -56,6 +56,36 @@ def test_positions_are_resized_to_the_encoders_grid(distilled):
     report = load_encoder(encoder, distilled, image=(224, 224), extra_tokens=("cls", "dist"))
     assert report.resized == "14x14 -> 6x10 grid, bilinear"
     assert encoder.pos_embed.table.shape == (1, 2 + 60, 192)
+
+
+@pytest.mark.parametrize("side", [80, 112])
+@pytest.mark.parametrize("kind,theirs", [("vit", ("cls",)), ("deit_distilled", ("cls", "dist"))])
+def test_setr_loads_positions_as_officially(golden, kind, theirs, side):
+    """SETR's own loader: 6x6 grid to the crop's, DeiT's distillation token dropped."""
+    arrays = golden("setr_pretrained_pos_embed")
+    common = dict(width=8, depth=1, heads=2, patch=16, final_norm=False)
+    tensors = Encoder(**common, image=(96, 96), extra_tokens=theirs).state_dict()
+    tensors["pos_embed"] = torch.from_numpy(arrays[f"in/{kind}"])
+    ours = Encoder(**common, image=(side, side))
+    load_encoder(ours, tensors, image=(96, 96), extra_tokens=theirs)
+    wanted = torch.from_numpy(arrays[f"out/{kind}_img{side}"])
+    torch.testing.assert_close(ours.pos_embed.table.detach(), wanted, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("case,extra", [("square", 1), ("dist", 2), ("rect", 1), ("down", 1)])
+def test_segmenter_loads_positions_as_officially(golden, case, extra):
+    arrays = golden("segmenter_resize_pos_embed")
+    (old, new, count) = golden.config("segmenter_resize_pos_embed")["config"]["cases"][case]
+    assert count == extra
+    tokens = ("cls", "dist")[:extra]
+    common = dict(width=5, depth=1, heads=1, patch=16, extra_tokens=tokens)
+    image, crop = ([16 * side for side in grid] for grid in (old, new))
+    tensors = Encoder(**common, image=image).state_dict()
+    tensors["pos_embed"] = torch.from_numpy(arrays[f"in/{case}"])
+    ours = Encoder(**common, image=crop)
+    load_encoder(ours, tensors, image=image, extra_tokens=tokens)
+    wanted = torch.from_numpy(arrays[f"out/{case}"])
+    torch.testing.assert_close(ours.pos_embed.table.detach(), wanted, atol=1e-6, rtol=0)
 
 
 def test_another_variant_is_named_with_both_shapes(distilled):

@@ -6,6 +6,7 @@ them: ToyScenes, and a small encoder that is first trained on them with a linear
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -39,18 +40,21 @@ class Bench:
 
 
 def frozen_bench(
-    settings: SimpleNamespace, data_root: str | None = None, layers: tuple[int, ...] = ()
+    settings: SimpleNamespace,
+    data_root: str | None = None,
+    layers: tuple[int, ...] | Callable[[int], tuple[int, ...]] = (),
 ) -> Bench:
     """settings: crops and tests (how many images), pretrain (steps of the small encoder where
     ToyScenes stand in), toy (True: ToyScenes in any case). layers: blocks whose outputs are kept
-    too; negative ones count from the last.
+    too, negative ones count from the last; or a function that names them, given the depth.
     """
     real = camvid.available(data_root) and find_weights(WEIGHTS, data_root) and not settings.toy
     make = _camvid if real else _toyscenes
     encoder, train_data, test_data, crop, data = make(settings, data_root)
     for parameter in encoder.parameters():
         parameter.requires_grad_(False)
-    keep = [i % encoder.depth for i in layers]
+    wanted = layers(encoder.depth) if callable(layers) else layers
+    keep = [i % encoder.depth for i in wanted]
     normalisation = "imagenet" if real else "half"
     if real:
         scaled = augment(crop, normalisation=normalisation, scale=(0.7, 1.4))
