@@ -88,12 +88,17 @@ LINES = re.compile(r'(<span class="sig-paren">\(</span>)\s*<dl>(.*?)</dl>', re.D
 # The arrows that unfold a part of the contents have no name: they get that of the page before them.
 ARROW = re.compile(r"(<a [^>]*>)([^<]*)(</a><details[^>]*><summary)>")
 
+# The list of listings hangs the modules of a package beside its item, where no list may stand.
+BESIDE = re.compile(r"</li>\s*(<ul>.*?</ul>)", re.DOTALL)
+
 
 def mend_body(app, pagename: str, templatename: str, context: dict, doctree) -> None:
     body = ROLES.sub(r'\1 role="listitem"', context.get("body", ""))
     body = LINES.sub(
         lambda m: m[1] + '<div class="sig-lines">' + m[2].replace("dd>", "div>") + "</div>", body
     )
+    if pagename == "_modules/index":
+        body = BESIDE.sub(r"\1</li>", body)
     context["body"] = body
     if (
         'class="math ' not in body

@@ -1,6 +1,7 @@
 """Chapter 10's experiments: small, and different in the one factor only."""
 
 import pytest
+import torch
 
 from segtutor.reproduce.experiments import ch10, compare, run_all
 
@@ -18,14 +19,30 @@ def test_equal_image_and_equal_tokens_are_what_they_say():
     for profile in ("smoke", "cpu"):
         settings = ch10.PATCH_SIZE.sizes(profile)
         tokens, sizes = {}, {}
-        for name, (patch, times) in ch10.PATCHES.items():
+        for name, (patch, times, _) in ch10.PATCHES.items():
             height, width = ch10.resized(settings, times)
             assert height % patch == 0 and width % patch == 0 and min(height, width) >= 32
             tokens[name], sizes[name] = height * width // patch**2, (height, width)
         same_picture = [name for name in sizes if sizes[name] == tuple(settings.size)]
         same_tokens = [name for name in tokens if tokens[name] == tokens["/8"]]
         assert same_picture == ["/8", "/16", "/4"]
-        assert same_tokens == ["/8", "/16, twice the sides", "/4, half the sides"]
+        assert same_tokens == [
+            "/8",
+            "/16, twice the sides",
+            "/16, twice the sides, blurred",
+            "/4, half the sides",
+        ]
+
+
+def test_a_blurred_picture_shows_what_the_smaller_one_shows():
+    settings = ch10.PATCH_SIZE.sizes("smoke")
+    bench = ch10.PATCH_SIZE.prepare(settings, None)
+    sharp, blurred = bench.test[2][0], ch10.Blurred(bench.test[2])[0]
+    assert blurred.image.shape == sharp.image.shape and blurred.image.dtype == sharp.image.dtype
+    assert torch.equal(blurred.label, sharp.label)
+    corners = blurred.image[:, ::2, ::2]
+    assert torch.equal(corners, blurred.image[:, 1::2, 1::2])
+    assert float((corners.float() - sharp.image[:, ::2, ::2].float()).abs().mean()) > 0.5
 
 
 def test_pictures_of_all_sizes_show_the_same_scene():

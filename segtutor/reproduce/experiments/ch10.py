@@ -1,8 +1,9 @@
 """Chapter 10: patch size at equal image and at equal tokens; drop path and dropout.
 
 Factors: the side P of a patch, once on one picture (small patches are then many tokens), once with
-as many tokens for every P (the picture then has more or fewer pixels); and two regularisers on
-few training scenes. Segmenter with the linear decoder, trained as a whole from random weights.
+as many tokens for every P (the picture then has more or fewer pixels; blurred, it has more pixels
+but no more detail); and two regularisers on few training scenes. Segmenter with the linear decoder,
+trained as a whole from random weights.
 """
 
 from __future__ import annotations
@@ -10,20 +11,22 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import torch
+import torch.nn.functional as F
 
-from segtutor.data import Cached
+from segtutor.data import Cached, Sample, SegmentationData
 from segtutor.data.toyscenes import ToyScenes
 from segtutor.models import SegmentationModel, segmenter_linear
 from segtutor.reproduce.experiments.base import Experiment
 from segtutor.reproduce.experiments.whole import score, toy_scenes
 from segtutor.training import Recipe, train
 
-PATCHES = {  # variant -> P, and by what the picture's sides are multiplied
-    "/8": (8, 1),
-    "/16": (16, 1),
-    "/4": (4, 1),
-    "/16, twice the sides": (16, 2),
-    "/4, half the sides": (4, 0.5),
+PATCHES = {  # variant -> P, by what the picture's sides are multiplied, whether it is blurred
+    "/8": (8, 1, False),
+    "/16": (16, 1, False),
+    "/4": (4, 1, False),
+    "/16, twice the sides": (16, 2, False),
+    "/16, twice the sides, blurred": (16, 2, True),
+    "/4, half the sides": (4, 0.5, False),
 }
 RATES = {  # variant -> drop path, dropout
     "neither": (0.0, 0.0),
@@ -70,7 +73,7 @@ def three_sizes(settings: SimpleNamespace, data_root: str | None = None) -> Simp
     def scenes(split, times, length):
         return Cached(ToyScenes(split, size=resized(settings, times), length=length))
 
-    times = sorted({t for _, t in PATCHES.values()})
+    times = sorted({t for _, t, _ in PATCHES.values()})
     return SimpleNamespace(
         train={t: scenes("train", t, settings.scenes) for t in times},
         test={t: scenes("test", t, settings.tests) for t in times},
@@ -78,11 +81,32 @@ def three_sizes(settings: SimpleNamespace, data_root: str | None = None) -> Simp
     )
 
 
+class Blurred:
+    """A data set whose pictures lose every detail smaller than 2x2 pixels, but no pixel."""
+
+    def __init__(self, data: SegmentationData):
+        self.data = data
+        for attribute in ("name", "classes", "palette", "ignore"):
+            setattr(self, attribute, getattr(data, attribute))
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> Sample:
+        image, label, name = self.data[index]
+        coarse = F.avg_pool2d(image.float(), 2).round().to(torch.uint8)  # (3, H/2, W/2)
+        blurred = coarse.repeat_interleave(2, 1).repeat_interleave(2, 2)  # (3, H, W)
+        return Sample(blurred, label, name)
+
+
 def run_patches(bench, settings, variant, seed):
-    patch, times = PATCHES[variant]
+    patch, times, blurred = PATCHES[variant]
     image = resized(settings, times)
-    model = trained(bench.train[times], settings, seed, patch=patch, image=image)
-    return score(model, bench.test[times], labels=bench.test[1])  # all on the same label maps
+    train_data, test_data = bench.train[times], bench.test[times]
+    if blurred:
+        train_data, test_data = Blurred(train_data), Blurred(test_data)
+    model = trained(train_data, settings, seed, patch=patch, image=image)
+    return score(model, test_data, labels=bench.test[1])  # all on the same label maps
 
 
 def run_regularised(bench, settings, variant, seed):
