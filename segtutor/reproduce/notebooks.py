@@ -141,6 +141,7 @@ def execute(source: Path, target: Path, parameters: dict, timeout: int) -> str:
             parameters,
             cwd=str(source.parent),
             kernel_name="python3",
+            engine_name=quiet_engine(),
             progress_bar=False,
             execution_timeout=timeout,
             start_timeout=120,
@@ -151,6 +152,25 @@ def execute(source: Path, target: Path, parameters: dict, timeout: int) -> str:
     finally:
         del os.environ["SEGTUTOR_PAGE"]
     return ""
+
+
+def quiet_engine() -> str:
+    """Register and name an engine that writes the notebook once, at the end (also after a failure).
+    Papermill's own writes it before and after each cell: with figures inside, seconds a notebook.
+    """
+    from papermill.engines import NBClientEngine, papermill_engines
+
+    class WriteOnce(NBClientEngine):
+        @classmethod
+        def execute_managed_notebook(cls, nb_man, kernel_name, **options):
+            path, nb_man.output_path = nb_man.output_path, None
+            try:
+                return super().execute_managed_notebook(nb_man, kernel_name, **options)
+            finally:
+                nb_man.output_path = path
+
+    papermill_engines.register("write-once", WriteOnce)
+    return "write-once"
 
 
 def check_parameters(notebook: Path, given: dict) -> None:
