@@ -133,7 +133,7 @@ class HybridEncoder(Encoder):
                 extra=self.extra,
                 mode=self.pos_embed.mode,
             )  # (1, E + N, D)
-        for name in [*own, *(theirs.keys() - own.keys())]:
+        for name in [*own, *(name for name in theirs if name not in own)]:
             here, there = (tuple(t[name].shape) if name in t else "none" for t in (own, theirs))
             if here != there:
                 raise ValueError(
