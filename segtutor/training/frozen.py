@@ -16,10 +16,9 @@ from torch import Tensor
 from segtutor.data.loading import number
 from segtutor.models import SegmentationModel, pad_to_multiple
 from segtutor.tokens import Encoded, Encoder
-from segtutor.training.loop import make_optimiser
+from segtutor.training.loop import make_optimiser, set_rates
 from segtutor.training.losses import loss_from_coarse
 from segtutor.training.recipes import Recipe
-from segtutor.training.schedule import poly
 from segtutor.upsampling import Size, predict_from_coarse
 
 
@@ -77,10 +76,7 @@ def train_on_tokens(model: SegmentationModel, frozen: FrozenTokens, recipe: Reci
     losses = []
     for step in range(recipe.steps):
         torch.manual_seed(number(recipe.seed, step))  # rows and dropout of this step
-        lr = poly(step, steps=recipe.steps, lr=recipe.lr, floor=recipe.floor, power=recipe.power,
-                  warmup=recipe.warmup)  # fmt: skip
-        for group in optimiser.param_groups:
-            group["lr"] = lr * group["lr_factor"]
+        set_rates(optimiser, recipe, step)
         encoded, labels = frozen.take(torch.randint(len(frozen), (recipe.batch,)))
         coarse = model.decode(encoded, frozen.size)
         loss = loss_from_coarse(coarse, labels, mean=recipe.loss_mean, aux_weight=recipe.aux_weight)

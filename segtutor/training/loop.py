@@ -77,10 +77,7 @@ def train(
     bar = tqdm(stream, total=recipe.steps, initial=resumed, desc="train", disable=hidden)
     for step, (images, labels) in enumerate(bar, start=resumed):
         torch.manual_seed(number(recipe.seed, step))  # dropout and drop path of this step
-        lr = poly(step, steps=recipe.steps, lr=recipe.lr, floor=recipe.floor, power=recipe.power,
-                  warmup=recipe.warmup)  # fmt: skip
-        for group in optimiser.param_groups:
-            group["lr"] = lr * group["lr_factor"]
+        lr = set_rates(optimiser, recipe, step)
 
         images, labels = images.to(device), labels.to(device)  # (B, 3, H, W), (B, H, W)
         with autocast(recipe.precision, device):
@@ -134,6 +131,15 @@ def make_optimiser(model: SegmentationModel, recipe: Recipe) -> torch.optim.Opti
         nesterov=recipe.nesterov,
         weight_decay=recipe.weight_decay,
     )
+
+
+def set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, step: int) -> float:
+    """Give every parameter group its learning rate of this step. Returns the base rate."""
+    lr = poly(step, steps=recipe.steps, lr=recipe.lr, floor=recipe.floor, power=recipe.power,
+              warmup=recipe.warmup)  # fmt: skip
+    for group in optimiser.param_groups:
+        group["lr"] = lr * group["lr_factor"]
+    return lr
 
 
 def report(bar: tqdm, history: list[dict], recipe: Recipe, resumed: int) -> None:

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import torch
 
 from segtutor.config import ModelConfig
-from segtutor.data import CamVid, augment, batches, camvid
+from segtutor.data import CamVid, augment, batches, camvid, normalise
 from segtutor.data.toyscenes import ToyScenes
 from segtutor.evaluation import ByBorder
 from segtutor.models import SegmentationModel, build_decoder, segmenter_linear
@@ -64,7 +64,7 @@ def frozen_bench(
     crops = batches(train_data, batch=8, steps=-(-settings.crops // 8), transform=scaled, **common)
     every = max(1, len(test_data) // settings.tests)
     spread = torch.utils.data.Subset(test_data, range(0, every * settings.tests, every))
-    whole = ((_normal(s.image, normalisation), s.label[None].long()) for s in spread)
+    whole = ((normalise(s.image[None], normalisation), s.label[None].long()) for s in spread)
     return Bench(
         encoder=encoder,
         train=FrozenTokens(encoder, crops, layers=keep),
@@ -73,12 +73,6 @@ def frozen_bench(
         palette=train_data.palette,
         data=data,
     )
-
-
-def _normal(image, normalisation):
-    from segtutor.data import normalise
-
-    return normalise(image[None], normalisation)
 
 
 def _camvid(settings, data_root):

@@ -20,9 +20,8 @@ from segtutor.data.toyscenes import ToyScenes
 from segtutor.evaluation import ByBorder
 from segtutor.models import SegmentationModel
 from segtutor.training import Recipe
-from segtutor.training.loop import make_optimiser
+from segtutor.training.loop import make_optimiser, set_rates
 from segtutor.training.losses import loss_from_coarse
-from segtutor.training.schedule import poly
 from segtutor.upsampling import predict_from_coarse
 
 
@@ -82,10 +81,7 @@ def fit(
     for step, (images, labels) in enumerate(stream):
         model.train()
         torch.manual_seed(number(recipe.seed, step))  # dropout and drop path of this step
-        lr = poly(step, steps=recipe.steps, lr=recipe.lr, floor=recipe.floor, power=recipe.power,
-                  warmup=recipe.warmup)  # fmt: skip
-        for group in optimiser.param_groups:
-            group["lr"] = lr * group["lr_factor"]
+        set_rates(optimiser, recipe, step)
         coarse = model.coarse(images)  # scores (B, K, h, w), aux likewise
         main, *others = [
             loss_from_coarse(coarse._replace(scores=scores, aux=()), labels, mean=recipe.loss_mean)
