@@ -16,7 +16,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from segtutor.config import ModelConfig
 from segtutor.decoders import AUX_LAYERS
@@ -168,6 +167,8 @@ def cost(row: NamedModel) -> Cost:
     """Measured on the meta device. FLOPs: two per multiplication-and-addition, matrix products and
     convolutions only, without auxiliary heads (many papers count half of that, one per pair).
     """
+    from torch.utils.flop_counter import FlopCounterMode  # half a second, only here
+
     with torch.device("meta"):
         model = build(row.config).eval()
         images = torch.empty(1, 3, *row.config.image)

@@ -3,7 +3,6 @@
 import re
 
 import pytest
-import timm
 import torch
 
 from segtutor.cli import main
@@ -116,7 +115,7 @@ def test_the_command_prints_one_line_a_model(capsys, monkeypatch):
     assert main(["models", "vgg"]) == 2
 
 
-def test_backbones_are_what_timm_has():
+def test_backbones_are_what_timm_has(timm):
     assert {row.backbone for row in MODELS.values()} <= set(BACKBONES)
     known = set(timm.list_pretrained())
     for name, backbone in BACKBONES.items():

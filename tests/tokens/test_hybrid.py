@@ -1,7 +1,6 @@
 """SETR-Hybrid: ResNet in front, everything behind it as in Encoder. No golden exists for it."""
 
 import pytest
-import timm
 import torch
 from torch import nn
 
@@ -17,7 +16,7 @@ def count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def test_full_size_is_resnet50_plus_linear_plus_t_small():
+def test_full_size_is_resnet50_plus_linear_plus_t_small(timm):
     with torch.device("meta"):
         hybrid = HybridEncoder(image=(768, 768))
         resnet = timm.create_model("resnet50", num_classes=0)
@@ -31,7 +30,7 @@ def test_full_size_is_resnet50_plus_linear_plus_t_small():
     assert coarse.scores.shape == (1, 19, 49, 32) and coarse.padded_size == (784, 512)
 
 
-def test_the_embedding_is_timms_dilated_resnet_and_one_matrix():
+def test_the_embedding_is_timms_dilated_resnet_and_one_matrix(timm):
     """Against timm's classifier network with the same weights, its last stage dilated by hand."""
     torch.manual_seed(0)
     embed = HybridEmbed(width=24, backbone="resnet50").eval()

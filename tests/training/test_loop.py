@@ -33,7 +33,11 @@ def small(seed=0, **options):
 
 
 QUICK = Recipe(steps=6, batch=2, lr=1e-2, optimiser="adamw")
-TRANSFORM = augment((32, 48), normalisation="half", scale=(0.8, 1.2))
+
+
+@pytest.fixture(scope="module")
+def transform():
+    return augment((32, 48), normalisation="half", scale=(0.8, 1.2))
 
 
 def weights(model):
@@ -50,10 +54,10 @@ def test_it_learns_and_tells():
 
 
 @pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
-def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, optimiser):
+def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, optimiser, transform):
     recipe = Recipe(steps=6, batch=2, lr=1e-2, optimiser=optimiser)
     whole = small()
-    train(whole, Halves(), recipe, transform=TRANSFORM, verbose=False)
+    train(whole, Halves(), recipe, transform=transform, verbose=False)
 
     class Stop(Exception):  # noqa: N818
         pass
@@ -68,7 +72,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, optimiser):
             return super().__getitem__(i)
 
     again = small()
-    options = dict(transform=TRANSFORM, out_dir=tmp_path, save_every=2, verbose=False)
+    options = dict(transform=transform, out_dir=tmp_path, save_every=2, verbose=False)
     with pytest.raises(Stop):
         train(again, Interrupted(), recipe, **options)
     resumed = small(seed=99)  # other random weights: all must come from the checkpoint
@@ -144,11 +148,11 @@ def test_mlas_fusion_learns_at_the_encoders_rate():
         (setr_mla, dict(hidden=8, head_hidden=8, aux_layers=(0, 1, 2, 3))),
     ],
 )
-def test_every_decoder_learns(make, options):
+def test_every_decoder_learns(make, options, transform):
     torch.manual_seed(0)
     model = make(2, (24, 4, 3), patch=8, image=(32, 48), **options)
     recipe = Recipe(steps=30, batch=2, lr=3e-3, optimiser="adamw", precision="float32")
-    history = train(model, Halves(), recipe, transform=TRANSFORM, verbose=False)
+    history = train(model, Halves(), recipe, transform=transform, verbose=False)
     first, last = (sum(row["loss"] for row in part) for part in (history[:3], history[-3:]))
     assert last < 0.5 * first
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from segtutor.course.checks.base import Exercise, close_number
 from segtutor.tokens import Block
@@ -94,6 +93,8 @@ def _drop_path(function: Callable) -> str | None:
 
 def _measured(width: int, tokens: int) -> int:
     """FLOPs of one block on the meta device, counted by PyTorch."""
+    from torch.utils.flop_counter import FlopCounterMode  # half a second, only here
+
     with torch.device("meta"):
         block = Block(width=width, heads=width // 16).eval()
         x = torch.empty(1, tokens, width)
