@@ -137,7 +137,7 @@ def list_exercises(app, docname: str, source: list[str]) -> None:
     from segtutor.course import checks
 
     rows = ["| exercise | kind | level | minutes | check |", "|---|---|---|---|---|"]
-    known = {name: getattr(checks, name) for name in checks.__all__ if name.startswith("ex_")}
+    known = {name: getattr(checks, name) for name in dir(checks)}
     for name, e in sorted(
         known.items(), key=lambda item: [int(n) for n in item[1].number.split(".")]
     ):
