@@ -1,5 +1,5 @@
-"""The command `segtutor`. Each sub-command is one function below, and does nothing but call the
-library.
+"""The command `segtutor`. Each sub-command is one function, below or in commands/, and does nothing
+but call the library.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ import argparse
 import os
 import sys
 from pathlib import Path
+
+from segtutor.commands.data import add_data
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_doctor(commands)
     _add_models(commands)
     _add_convert(commands)
-    _add_data(commands)
+    add_data(commands)
     _add_reproduce(commands)
     options = parser.parse_args(arguments)
     try:
@@ -80,47 +82,6 @@ def _convert(options) -> int:
         raise ValueError(f"{options.out} must end in .safetensors")
     print(convert(options.checkpoint, options.out, options.config))
     print(f"written to {options.out}")
-    return 0
-
-
-def _add_data(commands) -> None:
-    what = commands.add_parser("data", help="look at the data sets on this machine").add_subparsers(
-        dest="what", required=True, metavar="WHAT"
-    )
-    names = "ade20k, pascal_context, pascal_context_59, cityscapes or camvid"
-    check = what.add_parser("check", help="open every file and list every problem")
-    check.add_argument("--split", action="append", default=[], help="may be repeated")
-    check.add_argument(
-        "--subset", action="store_true", help="fewer samples than published are no problem"
-    )
-    check.set_defaults(run=_data_check)
-    show = what.add_parser("show", help="write a page of overlays and class shares")
-    show.add_argument("--split", default="val")
-    show.add_argument("--count", type=int, default=12, help="samples on the page")
-    show.add_argument("--out", type=Path, help="default: NAME_SPLIT.html")
-    show.set_defaults(run=_data_show)
-    for parser in (check, show):
-        parser.add_argument("name", help=names)
-        parser.add_argument("--data-root", help="folder that holds the data set")
-
-
-def _data_check(options) -> int:
-    from segtutor.data.check import check, report
-
-    checked = check(
-        options.name, options.data_root, splits=tuple(options.split), subset=options.subset
-    )
-    print(report(options.name, checked))
-    return int(bool(checked.problems))
-
-
-def _data_show(options) -> int:
-    from segtutor.data.check import reader
-    from segtutor.data.sheet import write_sheet
-
-    data = reader(options.name)(options.split, options.data_root)
-    out = options.out or Path(f"{options.name}_{options.split}.html")
-    print(f"written to {write_sheet(data, out, options.count)}")
     return 0
 
 

@@ -20,8 +20,15 @@ ORDER = [
     "evaluation",
     "training",
 ]
-LEAVES = ["insight", "reproduce", "course", "doctor", "cli"]
-ALLOWED_BETWEEN_LEAVES = {("doctor", "reproduce"), ("cli", "doctor"), ("cli", "reproduce")}
+LEAVES = ["insight", "reproduce", "course", "doctor", "commands", "cli"]
+ALLOWED_BETWEEN_LEAVES = {
+    ("doctor", "reproduce"),
+    ("commands", "insight"),
+    ("commands", "reproduce"),
+    ("cli", "commands"),
+    ("cli", "doctor"),
+    ("cli", "reproduce"),
+}
 FILES = sorted((ROOT / "segtutor").rglob("*.py"))
 
 
