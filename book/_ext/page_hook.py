@@ -121,6 +121,21 @@ def renew_listings(app) -> None:
     shutil.rmtree(Path(app.outdir) / "_modules", ignore_errors=True)
 
 
+def first_page(app, error) -> None:
+    """index.html leads on to the first page. Jupyter Book's own has no language, title or icon, so
+    that a browser asks the server for a favicon.ico that is not there.
+    """
+    if error is None:
+        first, title = f"{app.config.root_doc}.html", app.config.html_title
+        icon = f"_static/{app.config.html_favicon.rpartition('/')[2]}"
+        Path(app.outdir, "index.html").write_text(
+            f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
+            f'<link rel="icon" href="{icon}">\n'
+            f'<meta http-equiv="refresh" content="0; url={first}"></head>\n'
+            f'<body><a href="{first}">{title}</a></body></html>\n'
+        )
+
+
 def setup(app) -> dict:
     NbElementRenderer.render_image = image_with_alt
     app.connect("builder-inited", renew_listings)
@@ -130,4 +145,5 @@ def setup(app) -> dict:
     app.connect(
         "html-page-context", mend_body, priority=900
     )  # after Sphinx's own mathjax extension
+    app.connect("build-finished", first_page)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
