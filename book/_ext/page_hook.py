@@ -116,9 +116,12 @@ def mend_body(app, pagename: str, templatename: str, context: dict, doctree) -> 
         context["generate_toctree_html"] = named
 
 
-def renew_listings(app) -> None:
-    """Sphinx would keep listings of unchanged files, with an old table of contents beside them."""
+def renew_listings(app) -> list:
+    """Sphinx would keep listings of unchanged files, with an old table of contents beside them.
+    Called just before they are written, so not at all when no page has changed.
+    """
     shutil.rmtree(Path(app.outdir) / "_modules", ignore_errors=True)
+    return []  # no further pages from us
 
 
 def first_page(app, error) -> None:
@@ -138,7 +141,7 @@ def first_page(app, error) -> None:
 
 def setup(app) -> dict:
     NbElementRenderer.render_image = image_with_alt
-    app.connect("builder-inited", renew_listings)
+    app.connect("html-collect-pages", renew_listings)
     app.connect("source-read", prepare_source)
     app.connect("doctree-resolved", ask_for_alt)
     app.connect("doctree-resolved", keep_tags)
