@@ -24,7 +24,20 @@ def add_data(commands) -> None:
     show.add_argument("--count", type=int, default=12, help="samples on the page")
     show.add_argument("--out", type=Path, help="default: NAME_SPLIT.html")
     show.set_defaults(run=_data_show)
-    for parser in (check, show):
+    prepare = what.add_parser("prepare", help="download, unpack and convert what is missing")
+    prepare.add_argument(
+        "--labels",
+        default="detail",
+        choices=("detail", "export"),
+        help="Pascal Context: from the Detail annotation (SETR) or the exported files (Segmenter)",
+    )
+    prepare.add_argument("--test", action="store_true", help="also ADE20K's test photographs")
+    prepare.add_argument(
+        "--train-ids", action="store_true", help="also write Cityscapes' labelTrainIds.png"
+    )
+    prepare.add_argument("--workers", type=int, help="processes; default: all cores")
+    prepare.set_defaults(run=_data_prepare)
+    for parser in (check, show, prepare):
         parser.add_argument("name", help=names)
         parser.add_argument("--data-root", help="folder that holds the data set")
 
@@ -37,6 +50,24 @@ def _data_check(options) -> int:
     )
     print(report(options.name, checked))
     return int(bool(checked.problems))
+
+
+def _data_prepare(options) -> int:
+    from segtutor.data.prepare import prepare
+
+    try:
+        whole = prepare(
+            options.name,
+            options.data_root,
+            labels=options.labels,
+            test=options.test,
+            train_ids=options.train_ids,
+            workers=options.workers,
+        )
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from here")
+        return 130
+    return int(not whole)
 
 
 def _data_show(options) -> int:

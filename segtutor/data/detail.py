@@ -32,8 +32,8 @@ def from_detail(annotation: str | Path, root: str | Path, *, workers: int | None
     """Write the label images of trainval_merged.json into root/SegmentationClassContext, then the
     lists of both splits. Returns {split: number of photographs}.
 
-    root: .../VOCdevkit/VOC2010. workers: processes (default: all cores). Reading the real file
-    takes some 4 GB of memory. Raises ValueError for a file of another form.
+    root: .../VOCdevkit/VOC2010. workers: processes (default: all cores). The whole file is held in
+    memory. Raises ValueError for a file of another form.
     """
     annotation, root = Path(annotation), Path(root)
     try:
