@@ -1,5 +1,5 @@
-"""The command `segtutor`. Each sub-command is one function below, and does nothing but call the
-library.
+"""The command `segtutor`. Each sub-command is one function, below or in commands/, and does nothing
+but call the library.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ import argparse
 import os
 import sys
 from pathlib import Path
+
+from segtutor.commands.evaluation import add_evaluate, add_predict
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,6 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
     _add_doctor(commands)
     _add_models(commands)
     _add_convert(commands)
+    add_evaluate(commands)
+    add_predict(commands)
     _add_reproduce(commands)
     options = parser.parse_args(arguments)
     try:

@@ -20,8 +20,14 @@ ORDER = [
     "evaluation",
     "training",
 ]
-LEAVES = ["insight", "reproduce", "course", "doctor", "cli"]
-ALLOWED_BETWEEN_LEAVES = {("doctor", "reproduce"), ("cli", "doctor"), ("cli", "reproduce")}
+LEAVES = ["insight", "reproduce", "course", "doctor", "commands", "cli"]
+ALLOWED_BETWEEN_LEAVES = {
+    ("doctor", "reproduce"),
+    ("cli", "doctor"),
+    ("cli", "commands"),
+    ("commands", "insight"),
+    ("cli", "reproduce"),
+}
 FILES = sorted((ROOT / "segtutor").rglob("*.py"))
 
 
