@@ -1,6 +1,15 @@
-"""The trainings of both papers by name, and our own on CamVid.
+"""All trainings by name: those of both papers, and our own on CamVid.
 
 Taught in   : chapter 13, Training recipes
+Official    : the papers' runs, and where paper and repository disagree, stand in setr_runs.py and
+              segmenter_runs.py. What a run costs is computed by planner.py.
+
+    DATA-MODEL[-STEPS]          with the repository's settings: ade20k-setr-pup-large-160k
+    DATA-MODEL[-STEPS]-paper    with those of the paper's text
+    camvid-...                  ours
+
+`segtutor recipes` lists them, `segtutor recipes NAME` prints one in full, with the mIoU to expect
+and the cost; `segtutor train NAME` starts one.
 """
 
 from __future__ import annotations
@@ -11,6 +20,8 @@ from segtutor.config import ModelConfig
 from segtutor.decoders import AUX_LAYERS
 from segtutor.training.recipes import Recipe
 from segtutor.training.runs import Run, override, protocols
+from segtutor.training.segmenter_runs import segmenter_runs
+from segtutor.training.setr_runs import setr_runs
 
 __all__ = ["RUNS", "Run", "find_run", "override", "protocols"]
 
@@ -46,14 +57,15 @@ def _camvid(decoder, steps, lr, head_lr, frozen, changes) -> Run:
         backbone="deit_tiny_patch16_224",
         data="camvid",
         recipe=recipe,
-        choice="ours; nobody published it",
+        choice="Ours; nobody published it.",
         pipeline="light",
         frozen=frozen,
     )
 
 
 def _table() -> dict[str, Run]:
-    return {run.name: run for run in (_camvid(*row) for row in CAMVID)}
+    runs = [*(_camvid(*row) for row in CAMVID), *segmenter_runs(), *setr_runs()]
+    return {run.name: run for run in runs}
 
 
 RUNS = _table()
