@@ -51,7 +51,7 @@ def _evaluate(options) -> int:
 
     if options.limit is not None and options.limit < 1:
         raise ValueError(f"--limit is {options.limit}, expected 1 or more")
-    first, device = _process()
+    first, device, finish = _process()
     model = open_model(options, device)
     data = _open_data(options)
     check_classes(model, data, str(options.model))
@@ -76,12 +76,13 @@ def _evaluate(options) -> int:
             _write(options, model, data, protocol, found)
     if first and options.server:
         print(f"{len(scores.names)} files for the test server in {options.server}")
+    finish()
     return 0
 
 
 def _process():
-    """(is this the process that writes?, its device). Several when torchrun or accelerate started
-    them.
+    """(is this the process that writes?, its device, what to call at the end). Several processes
+    when torchrun or accelerate started them.
     """
     import torch
 
@@ -89,8 +90,8 @@ def _process():
         from accelerate import PartialState
 
         state = PartialState(cpu=not torch.cuda.is_available())
-        return state.is_main_process, state.device
-    return True, torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return state.is_main_process, state.device, state.destroy_process_group
+    return True, torch.device("cuda" if torch.cuda.is_available() else "cpu"), lambda: None
 
 
 def _open_data(options):

@@ -49,7 +49,7 @@ def write_page(
 <html lang="en"><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width">
 <style>body {{font-family: sans-serif; margin: 2em auto; max-width: 70em; padding: 0 1em}}
-td, th {{padding: 0.15em 0.8em; text-align: right}} td:first-child {{text-align: left}}
+td, th {{padding: 0.15em 0.8em; text-align: right}} :is(td, th):first-child {{text-align: left}}
 img {{max-width: 100%}} figure {{margin: 1em 0}} figcaption {{font-size: small}}
 table {{border-collapse: collapse}} tr:nth-child(even) {{background: #f4f4f4}}</style>
 <h1>{title}</h1>
