@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from segtutor.commands.data import add_data
+from segtutor.commands.evaluation import add_evaluate, add_predict
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,6 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     _add_models(commands)
     _add_convert(commands)
     add_data(commands)
+    add_evaluate(commands)
+    add_predict(commands)
     _add_reproduce(commands)
     options = parser.parse_args(arguments)
     try:
