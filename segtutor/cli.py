@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 from segtutor.commands.data import add_data
-from segtutor.commands.evaluation import add_evaluate, add_predict
+from segtutor.commands.evaluation import add_evaluate
+from segtutor.commands.prediction import add_predict
 
 
 def main(arguments: list[str] | None = None) -> int:

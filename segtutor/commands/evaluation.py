@@ -1,143 +1,144 @@
-"""`segtutor evaluate` and `segtutor predict`: test a model, or use it.
+"""`segtutor evaluate`: test a model on labelled photographs.
 
 Taught in   : chapter 14, Inference: windows, scales, flips
 
-Photographs keep their own size and are seen through windows as large as the training crops
-(`evaluation.own_protocol`).
+On several GPUs: `torchrun --nproc_per_node 8 -m segtutor.cli evaluate MODEL DATA`. Every process
+takes its share of the images, and the first one writes.
 """
 
 from __future__ import annotations
 
-import sys
+import os
+from functools import partial
 from pathlib import Path
+
+from segtutor.commands.options import (
+    add_protocol,
+    class_names,
+    open_model,
+    output_folder,
+    precision_of,
+    protocol_of,
+)
 
 
 def add_evaluate(commands) -> None:
     parser = commands.add_parser("evaluate", help="test a model on labelled photographs")
     parser.add_argument("model", type=Path, help=".safetensors of ours")
     parser.add_argument(
-        "data", help="camvid, or a folder with images/, labels/ and classes.txt (a name a line)"
+        "data",
+        help="ade20k, pascal_context, pascal_context_59, cityscapes, camvid, or a folder with "
+        "images/, labels/ and classes.txt (a name a line)",
     )
-    parser.add_argument("--split", default="test", help="of camvid: train, val or test (default)")
-    parser.add_argument("--data-root", help="folder that holds camvid/")
-    parser.add_argument("--ignore", type=int, help="label value of your files that does not count")
+    parser.add_argument("--split", help="default: val; of camvid: test")
+    parser.add_argument("--data-root", help="folder that holds the data set")
+    parser.add_argument(
+        "--ignore", type=int, help="label value of your own files that does not count"
+    )
     parser.add_argument("--limit", type=int, help="only the first so many photographs")
     parser.add_argument(
-        "--out", type=Path, help="folder for report.json, report.txt and confusion.png"
+        "--out", type=Path, help="folder for report.json, report.html and confusion.png"
     )
-    _add_protocol(parser)
+    parser.add_argument(
+        "--server", type=Path, help="folder for the files that the data set's test server takes"
+    )
+    add_protocol(parser)
     parser.set_defaults(run=_evaluate)
 
 
 def _evaluate(options) -> int:
-    from segtutor.evaluation import as_text, evaluate_protocol, report, write_report
-    from segtutor.insight import confusion_figure
+    from segtutor.evaluation import as_text, check_classes, evaluate_protocol, report
 
-    model, protocol = _model_and_protocol(options)
+    if options.limit is not None and options.limit < 1:
+        raise ValueError(f"--limit is {options.limit}, expected 1 or more")
+    first, device = _process()
+    model = open_model(options, device)
     data = _open_data(options)
-    scores = evaluate_protocol(
-        model, data, protocol, batch=options.batch, limit=options.limit, progress=True
-    )
-    found = report(scores, data, protocol, model=str(options.model))
-    print(as_text(found))
-    if options.out:
-        write_report(options.out / "report.json", found)
-        (options.out / "report.txt").write_text(as_text(found) + "\n")
-        figure = confusion_figure(scores.whole.matrix, data.classes, only=30)
-        figure.savefig(options.out / "confusion.png", dpi=120)
-        print(f"written to {options.out}")
+    check_classes(model, data, str(options.model))
+    protocol = protocol_of(options, model.config, options.data)
+    for folder in filter(None, (options.out, options.server)):
+        output_folder(folder)
+    write = _server_writer(options) if options.server else None
+    with precision_of(options, device):
+        scores = evaluate_protocol(
+            model,
+            data,
+            protocol,
+            batch=options.batch,
+            limit=options.limit,
+            progress=True,
+            each=write,
+        )
+        found = report(scores, data, protocol, model=str(options.model))
+        if first:
+            print(as_text(found))
+        if first and options.out:
+            _write(options, model, data, protocol, found)
+    if first and options.server:
+        print(f"{len(scores.names)} files for the test server in {options.server}")
     return 0
 
 
-def _open_data(options):
-    from segtutor.data import CamVid, FolderData
+def _process():
+    """(is this the process that writes?, its device). Several when torchrun or accelerate started
+    them.
+    """
+    import torch
 
-    if options.data == "camvid":
-        return CamVid(options.split, options.data_root)
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        from accelerate import PartialState
+
+        state = PartialState(cpu=not torch.cuda.is_available())
+        return state.is_main_process, state.device
+    return True, torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _open_data(options):
+    from segtutor.data import FolderData
+    from segtutor.data.check import READERS, reader
+
+    if options.data in READERS:
+        split = options.split or ("test" if options.data == "camvid" else "val")
+        return reader(options.data)(split, options.data_root)
     root = Path(options.data)
     if not root.is_dir():
-        raise FileNotFoundError(f"no data set {options.data!r}: expected camvid, or a folder")
-    names = _class_names(root / "classes.txt")
+        raise FileNotFoundError(
+            f"no data set {options.data!r}: expected {', '.join(READERS)}, or a folder"
+        )
+    names = class_names(root / "classes.txt")
     return FolderData(
         root / "images", root / "labels", names, raw_ignore=options.ignore, name=root.name
     )
 
 
-def _class_names(path: Path) -> list[str]:
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no file {path}: write the names of the classes into it, one a line, in the order of "
-            "their label values 0, 1, ..."
+def _server_writer(options):
+    """(sample, prediction) -> a file as the test server wants it."""
+    from segtutor.data import ade20k, cityscapes
+
+    servers = {"ade20k": ade20k, "cityscapes": cityscapes}
+    if options.data not in servers:
+        raise ValueError(
+            f"{options.data} has no test server that we know; --server is for {', '.join(servers)}"
         )
-    return [line.strip() for line in path.read_text().splitlines() if line.strip()]
+    write = servers[options.data].write_for_server
+    return lambda sample, prediction: write(prediction, sample.name, options.server)
 
 
-def add_predict(commands) -> None:
-    parser = commands.add_parser("predict", help="label maps of photographs")
-    parser.add_argument("model", type=Path, help=".safetensors of ours")
-    parser.add_argument("images", nargs="+", type=Path, help="files and folders, any size")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="folder for ids/, colours/ and overlays/"
-    )
-    parser.add_argument("--classes", help="camvid, or a text file with one class name a line")
-    _add_protocol(parser)
-    parser.set_defaults(run=_predict)
-
-
-def _predict(options) -> int:
-    from tqdm import tqdm
-
-    from segtutor.data import camvid
-    from segtutor.data.folder import made_up_palette
-    from segtutor.evaluation.predict import image_files, predict_files
-    from segtutor.insight.overlays import write_prediction
-
-    files = image_files(options.images)
-    model, protocol = _model_and_protocol(options)
-    K = model.config.classes
-    names, palette = [f"class {k}" for k in range(K)], made_up_palette(K)
-    if options.classes == "camvid":
-        names, palette = camvid.CLASSES, camvid.PALETTE
-    elif options.classes:
-        names = _class_names(Path(options.classes))
-    if len(names) != K:
-        raise ValueError(f"the model scores {K} classes, {options.classes} names {len(names)}")
-    problems = {}
-    found = predict_files(model, files, protocol, batch=options.batch, problems=problems)
-    for done in tqdm(found, total=len(files), desc="predict"):
-        write_prediction(options.out, done.path.stem, done.image, done.prediction, names, palette)
-    for problem in problems.values():
-        print(f"segtutor: left out: {problem}", file=sys.stderr)
-    print(f"{len(files) - len(problems)} of {len(files)} photographs written to {options.out}")
-    return int(bool(problems))
-
-
-def _add_protocol(parser) -> None:
-    side = {"type": int, "nargs": 2, "metavar": ("ROWS", "COLUMNS")}
-    parser.add_argument("--window", **side, help="default: what the model was trained on")
-    parser.add_argument("--stride", **side, help="default: two thirds of the window")
-    parser.add_argument(
-        "--multi-scale", action="store_true", help="six scales, each with its mirror image"
-    )
-    parser.add_argument("--batch", type=int, default=8, help="windows at once (default 8)")
-
-
-def _model_and_protocol(options):
-    """The model, on a GPU if there is one, and photographs in their own size, seen by windows."""
+def _write(options, model, data, protocol, found: dict) -> None:
+    import matplotlib.pyplot as plt
     import torch
 
-    from segtutor.evaluation import own_protocol
-    from segtutor.evaluation.protocols import SIX
-    from segtutor.weights import load_model
+    from segtutor.evaluation import answers, write_report
+    from segtutor.insight import confusion_figure
+    from segtutor.insight.reportpage import write_page
 
-    if options.batch < 1:
-        raise ValueError(f"--batch is {options.batch}, expected 1 or more")
-    model = load_model(options.model).to("cuda" if torch.cuda.is_available() else "cpu")
-    window = options.window or getattr(model.config, "image", None)
-    if window is None:
-        raise ValueError(f"{options.model} does not say what it was trained on: give --window")
-    stride = tuple(options.stride) if options.stride else None
-    ratios = SIX if options.multi_scale else (1.0,)
-    return model, own_protocol(
-        tuple(window), stride=stride, ratios=ratios, flip=options.multi_scale
-    )
+    write_report(options.out / "report.json", found)
+    figure = confusion_figure(torch.tensor(found["confusion"]), data.classes, only=30)
+    figure.savefig(options.out / "confusion.png", dpi=120)
+    plt.close(figure)
+    again = partial(answers, model, protocol=protocol, batch=options.batch)
+    pictures = {
+        which: again(data[entry["index"]] for entry in found[which]) for which in ("best", "worst")
+    }
+    write_page(options.out / "report.html", found, data.palette, pictures)
+    print(f"written to {options.out}: report.json, report.html, confusion.png")

@@ -2,17 +2,18 @@
 
 from segtutor.evaluation.borders import ByBorder, near_border
 from segtutor.evaluation.evaluate import evaluate, majority_answer
-from segtutor.evaluation.inference import predictions, probabilities, task_of
+from segtutor.evaluation.inference import answers, probabilities, task_of
 from segtutor.evaluation.intervals import Interval, bootstrap_miou
 from segtutor.evaluation.metrics import MeanIoU
 from segtutor.evaluation.protocols import (
     Protocol,
     own_protocol,
+    protocol_for,
     segmenter_protocol,
     setr_protocol,
 )
 from segtutor.evaluation.report import as_text, report, write_report
-from segtutor.evaluation.score import Scores, evaluate_protocol
+from segtutor.evaluation.score import Scores, check_classes, evaluate_protocol
 from segtutor.evaluation.sizes import class_sizes, iou_by_size, size_groups
 from segtutor.evaluation.windows import sliding_window, stream_windows
 
@@ -22,8 +23,10 @@ __all__ = [
     "MeanIoU",
     "Protocol",
     "Scores",
+    "answers",
     "as_text",
     "bootstrap_miou",
+    "check_classes",
     "class_sizes",
     "evaluate",
     "evaluate_protocol",
@@ -31,8 +34,8 @@ __all__ = [
     "majority_answer",
     "near_border",
     "own_protocol",
-    "predictions",
     "probabilities",
+    "protocol_for",
     "report",
     "segmenter_protocol",
     "setr_protocol",

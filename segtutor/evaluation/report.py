@@ -14,6 +14,7 @@ from pathlib import Path
 from segtutor.data.dataset import SegmentationData
 from segtutor.evaluation.protocols import Protocol
 from segtutor.evaluation.score import Scores
+from segtutor.evaluation.sizes import DEFINITION
 
 
 def report(
@@ -45,6 +46,7 @@ def report(
             "data": data.name,
             "images": len(scores.names),
             "protocol": asdict(protocol),
+            "how": protocol.describe(),
             **scores.whole.result(),
             "interval": interval,
             "classes": [
@@ -52,8 +54,9 @@ def report(
                 for k, name in enumerate(data.classes)
             ],
             "by_size": sizes,
+            "size_definition": DEFINITION,
             **{
-                which: [{"image": name, "miou": value} for name, value in images]
+                which: [{"image": scores.names[i], "index": i, "miou": v} for i, v in images]
                 for which, images in scores.extremes(extremes).items()
             },
             "confusion": scores.whole.matrix.tolist(),
@@ -61,14 +64,17 @@ def report(
     )
 
 
+def percent(value: float | None) -> str:
+    """A fraction of 1 in percent, "-" for None."""
+    return "-" if value is None else f"{100 * value:.2f}"
+
+
 def as_text(found: dict) -> str:
     """A report in a screenful."""
 
-    def percent(value: float | None) -> str:
-        return "   -" if value is None else f"{100 * value:5.1f}"
-
     lines = [
         f"{found['model']} on {found['data']}, {found['images']} images",
+        found["how"],
         f"mIoU {percent(found['miou'])} %, pixel accuracy {percent(found['pixel_accuracy'])} %, "
         f"mean accuracy {percent(found['mean_accuracy'])} %",
     ]
@@ -82,10 +88,10 @@ def as_text(found: dict) -> str:
     ranked = sorted(found["classes"], key=lambda c: -1 if c["iou"] is None else c["iou"])
     width = max(len(c["name"]) for c in ranked)
     for c in ranked[::-1]:
-        lines.append(f"  {c['name']:{width}s}  {percent(c['iou'])} %  {c['pixels']:>12,d}")
+        lines.append(f"  {c['name']:{width}s}  {percent(c['iou']):>6s} %  {c['pixels']:>14,d}")
     if found["by_size"]:
         groups = [f"{k} {percent(v['miou'])} %" for k, v in found["by_size"].items()]
-        lines += ["", "by size of class: " + ", ".join(groups)]
+        lines += ["", "by size of class: " + ", ".join(groups), found["size_definition"], ""]
     for which in ("best", "worst"):
         images = [f"{entry['image']} ({percent(entry['miou'])} %)" for entry in found[which]]
         lines.append(f"{which} images: " + ", ".join(images))

@@ -2,16 +2,22 @@
 
 Taught in   : chapters 12 and 14
 Official    : one confusion matrix over the whole set, as both repositories. Each image's share of
-              it is kept besides, for intervals and for the best and worst images.
+              it is kept besides, for intervals and for the best and worst images. Where Segmenter
+              drops predictions that a distributed sampler counted twice by their file names, here
+              no image is given out twice.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
-from segtutor.data.dataset import SegmentationData
-from segtutor.evaluation.inference import predictions
+from segtutor.data.dataset import Sample, SegmentationData
+from segtutor.evaluation.ahead import ahead
+from segtutor.evaluation.inference import answers
 from segtutor.evaluation.intervals import Interval, bootstrap_miou
 from segtutor.evaluation.metrics import MeanIoU
 from segtutor.evaluation.protocols import Protocol
@@ -37,6 +43,18 @@ class Scores:
         rows = [one.matrix.diagonal(), one.matrix.sum(0), one.matrix.sum(1)]
         self._rows.append(torch.stack(rows))  # (3, K)
 
+    @classmethod
+    def interleaved(cls, parts: Sequence[Scores]) -> Scores:
+        """Images r, r + n, ... were counted in part r of n: the scores of all, in their order."""
+        together = cls(parts[0].whole.classes, parts[0].whole.ignore)
+        for part in parts:
+            together.whole.merge(part.whole)
+        for i in range(sum(len(part.names) for part in parts)):
+            part, place = parts[i % len(parts)], i // len(parts)
+            together.names.append(part.names[place])
+            together._rows.append(part._rows[place])
+        return together
+
     def _row(self, i: int) -> Tensor:
         empty = torch.zeros(0, self.whole.classes, dtype=torch.int64)
         return torch.stack([rows[i] for rows in self._rows]) if self._rows else empty  # (n, K)
@@ -60,13 +78,12 @@ class Scores:
         union = self.true + self.predicted - self.hit  # (n, K)
         return (self.hit.double() / union).nanmean(1)
 
-    def extremes(self, count: int = 5) -> dict[str, list[tuple[str, float]]]:
-        """{"best": ..., "worst": ...}, each (name, mIoU of that image), the most extreme first."""
-        scored = [
-            (name, float(v))
-            for name, v in zip(self.names, self.per_image(), strict=True)
-            if not torch.isnan(v)
-        ]
+    def extremes(self, count: int = 5) -> dict[str, list[tuple[int, float]]]:
+        """{"best": ..., "worst": ...}, each (number of the image, its mIoU), the most extreme
+        first.
+        """
+        values = self.per_image()
+        scored = [(i, float(v)) for i, v in enumerate(values) if not torch.isnan(v)]
         scored.sort(key=lambda pair: pair[1])
         return {"best": scored[::-1][:count], "worst": scored[:count]}
 
@@ -80,13 +97,16 @@ class Scores:
         return bootstrap_miou(self.hit, self.true + self.predicted - self.hit, **options)
 
 
-def check_classes(model: nn.Module, data: SegmentationData) -> None:
-    """Raise ValueError when model and data have different numbers of classes."""
-    if model.config.classes != len(data.classes):
+def check_classes(model: nn.Module, data: SegmentationData, name: str = "the model") -> None:
+    """Raise ValueError when model and data have different numbers of classes. name: of the model,
+    e.g. its file.
+    """
+    K, names = model.config.classes, data.classes
+    if K != len(names):
+        listed = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
         raise ValueError(
-            f"the model scores {model.config.classes} classes, {data.name} has "
-            f"{len(data.classes)}: it was trained on other data. Test it on data with its classes, "
-            "or train it anew for these"
+            f"{name} scores {K} classes, {data.name} has {len(names)} ({listed}): it was trained "
+            "on other data. Test it on data with its classes, or train it anew for these"
         )
 
 
@@ -99,34 +119,57 @@ def evaluate_protocol(
     batch: int = 8,
     limit: int | None = None,
     progress: bool = False,
+    each: Callable[[Sample, Tensor], None] | None = None,
 ) -> Scores:
     """Run a model over a data set by an official protocol (or your own) and count.
 
     normalisation: None takes the model's own. batch: windows that go through the model together,
-    also from different images. limit: only the first so many images. The model's training mode is
-    restored afterwards. Raises ValueError for another number of classes, and for images that the
-    protocol cannot take.
+    also from different images. limit: only the first so many images. each: called with every sample
+    and its prediction, (H, W) class ids, e.g. to write files. The model's training mode is restored
+    afterwards. Raises ValueError for another number of classes, and for images that the protocol
+    cannot take.
+
+    With several processes (torch.distributed is initialised) every one of them must call this:
+    process r takes images r, r + n, ..., each image is counted once, and all get the scores of the
+    whole. `model` is the bare one, not a wrapper for training. An error in one process is raised in
+    all.
     """
     from tqdm import tqdm
 
     check_classes(model, data)
-    normalisation = normalisation or model.config.normalisation
+    rank, processes = (dist.get_rank(), dist.get_world_size()) if _distributed() else (0, 1)
     count = len(data) if limit is None else min(limit, len(data))
-    scores, under_way = Scores(len(data.classes), data.ignore), []
-
-    def photographs():
-        for i in range(count):
-            sample = data[i]
-            under_way.append(sample)
-            yield sample.name, sample.image
-
-    was_training = model.training
-    model.eval()
+    mine = range(rank, count, processes)
+    scores = Scores(len(data.classes), data.ignore)
+    found = answers(
+        model,
+        ahead(data.__getitem__, mine),
+        protocol,
+        normalisation=normalisation,
+        batch=batch,
+    )
     try:
-        found = predictions(model, photographs(), protocol, normalisation, batch=batch)
-        for prediction in tqdm(found, total=count, desc="evaluate", disable=not progress):
-            sample = under_way.pop(0)
+        hidden = not progress or rank > 0
+        for sample, prediction in tqdm(found, total=len(mine), desc="evaluate", disable=hidden):
             scores.update(prediction, sample.label, sample.name)
-    finally:
-        model.train(was_training)
-    return scores
+            if each is not None:
+                each(sample, prediction)
+    except Exception as error:
+        if processes > 1:  # the others wait for this process
+            _gather(error)
+        raise
+    return scores if processes == 1 else Scores.interleaved(_gather(scores))
+
+
+def _distributed() -> bool:
+    return dist.is_available() and dist.is_initialized()
+
+
+def _gather(mine: Scores | Exception) -> list[Scores]:
+    """What every process has, in all of them; raises the first error among it."""
+    everyone = [None] * dist.get_world_size()
+    dist.all_gather_object(everyone, mine)
+    for part in everyone:
+        if isinstance(part, Exception):
+            raise part
+    return everyone

@@ -19,6 +19,10 @@ import torch
 from torch import Tensor
 
 GROUPS = ("small", "medium", "large")
+DEFINITION = (
+    "Size of a class: the share of the labelled pixels it covers in an image, averaged over the "
+    "images it occurs in; the classes of these data in three groups of equal number."
+)
 
 
 def class_sizes(true: Tensor) -> Tensor:

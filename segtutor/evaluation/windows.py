@@ -63,8 +63,9 @@ class Mosaic:
     def add(self, y: int, x: int, scores: Tensor) -> None:
         """scores: (K, h, w) of the window at (y, x)."""
         H, W = self.image.shape[-2:]
-        if self.total is None:
-            self.total = scores.new_zeros(len(scores), H, W)
+        if self.total is None:  # sums of half precision numbers are kept in single precision
+            exact = torch.promote_types(scores.dtype, torch.float32)
+            self.total = scores.new_zeros(len(scores), H, W, dtype=exact)
         self.total[:, y : y + self.window[0], x : x + self.window[1]] += scores
         self.missing -= 1
 

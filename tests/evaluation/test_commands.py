@@ -48,7 +48,11 @@ def test_evaluate_a_folder(place, capsys):
     assert sum(c["pixels"] for c in found["classes"]) == labelled
     assert found["protocol"]["window"] == [32, 32] and found["protocol"]["stride"] == [21, 21]
     assert {image["image"] for image in found["worst"]} == set(SIZES)
-    assert (out / "report.txt").read_text().strip() in capsys.readouterr().out
+    assert "the classes of these data in three groups" in capsys.readouterr().out
+    page = (out / "report.html").read_text()
+    for text in ("Worst images", "Best images", *SIZES, *CLASSES, "95 % interval over images"):
+        assert text in page, text
+    assert page.count("data:image/jpeg") == 1 + 2 * 3  # confusion, three best, three worst
     assert Image.open(out / "confusion.png").size[0] > 100
     assert run(*common, "--multi-scale", "--limit", 1, "--window", 16, 16) == 0
     assert "1 images" in capsys.readouterr().out
@@ -68,8 +72,9 @@ def test_predict_writes_ids_colours_and_overlays(place, capsys):
         assert ids.max() <= 2
         for k in np.unique(ids):
             assert len(np.unique(colours[ids == k], axis=0)) == 1  # one colour a class
-        assert Image.open(out / "overlays" / f"{name}.png").size[0] > width
-    assert "3 of 3 photographs" in capsys.readouterr().out
+        drawn = Image.open(out / "overlays" / f"{name}.png")
+        assert drawn.width == width and drawn.height > height  # the legend stands below
+    assert "3 of 3 files" in capsys.readouterr().out
 
 
 def test_predict_goes_on_after_a_broken_file(place, capsys):
@@ -82,16 +87,23 @@ def test_predict_goes_on_after_a_broken_file(place, capsys):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (("evaluate", "MODEL", "nowhere"), "no data set 'nowhere': expected camvid, or a folder"),
+    (("evaluate", "MODEL", "nowhere"),
+     "no data set 'nowhere': expected ade20k, pascal_context, pascal_context_59, cityscapes, camvid"
+     ", or a folder"),
     (("evaluate", "MODEL", "MINE"), "holds label values [9], but there are 3 classes"),
     (("evaluate", "MODEL", "MINE", "--window", "16", "16", "--stride", "20", "8"),
      "stride is (20, 8), window (16, 16)"),
     (("evaluate", "MODEL", "MINE", "--batch", "0"), "--batch is 0, expected 1 or more"),
+    (("evaluate", "MODEL", "MINE", "--limit", "0"), "--limit is 0, expected 1 or more"),
+    (("evaluate", "MODEL", "MINE", "--out", "model.safetensors/x"), "choose another folder with"),
+    (("evaluate", "MODEL", "MINE", "--protocol", "setr"), "no published protocol for 'mine'"),
+    (("evaluate", "MODEL", "MINE", "--server", "o"), "mine has no test server that we know"),
+    (("predict", "MODEL", "MINE/images", "--out", "mine/classes.txt"), "cannot write into mine/"),
     (("evaluate", "gone.safetensors", "MINE"), "no weights file at gone.safetensors"),
     (("predict", "MODEL", "nothing.jpg", "--out", "o"), "no file or folder nothing.jpg"),
     (("predict", "MODEL", "MINE/images", "MINE/labels", "--out", "o"), "would both be written as"),
     (("predict", "MODEL", "MINE/images", "--out", "o", "--classes", "camvid"),
-     "the model scores 3 classes, camvid names 11"),
+     "model.safetensors scores 3 classes, camvid names 11"),
 ])  # fmt: skip
 def test_mistakes_are_one_line(place, capsys, monkeypatch, arguments, message):
     monkeypatch.chdir(place)
@@ -105,7 +117,7 @@ def test_mistakes_are_one_line(place, capsys, monkeypatch, arguments, message):
 def test_checkpoint_of_other_classes_and_missing_names(place, capsys):
     (place / "mine" / "classes.txt").write_text("a\nb\nc\nd\n")
     assert run("evaluate", place / "model.safetensors", place / "mine", "--ignore", 9) == 2
-    assert "the model scores 3 classes, mine has 4" in capsys.readouterr().err
+    assert "model.safetensors scores 3 classes, mine has 4 (a, b, c, d)" in capsys.readouterr().err
     (place / "mine" / "classes.txt").unlink()
     assert run("evaluate", place / "model.safetensors", place / "mine") == 2
     assert "write the names of the classes into it" in capsys.readouterr().err

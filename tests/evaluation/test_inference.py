@@ -1,12 +1,16 @@
 """Windows, scales and flips against the official probabilities, and their properties."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from segtutor.data import normalise
-from segtutor.evaluation import own_protocol, predictions, probabilities, stream_windows, task_of
+from segtutor.data.dataset import Sample
+from segtutor.data.resize import resize_image
+from segtutor.evaluation import answers, own_protocol, probabilities, stream_windows, task_of
 from segtutor.evaluation.inference import Copy, Task
 from segtutor.weights import from_official
 from tests.weights.official_cases import checkpoint_of, variant_of
@@ -146,8 +150,8 @@ def test_flips_and_scales_are_means_of_probabilities():
     (found,) = probabilities(Colours(), [task], protocol.window, protocol.stride)
     wanted = 0
     for size in ((40, 50), (60, 75)):
-        copy = F.interpolate(image[None].float(), size=size, mode="bilinear").round()
-        logits = Colours()(normalise(copy, "half")).detach()
+        copy = resize_image(image, size)
+        logits = Colours()(normalise(copy[None], "half")).detach()
         wanted = wanted + F.interpolate(logits, size=(40, 50), mode="bilinear").softmax(1)[0] / 2
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)  # this model does not see mirrors
 
@@ -168,11 +172,34 @@ def test_a_mirrored_copy_is_turned_back():
     assert p.argmax(0)[0].tolist() == [0] * 4 + [1] * 4
 
 
-def test_predictions_name_the_photograph_that_does_not_fit():
-    from dataclasses import replace
+def photographs(**sizes):
+    return [Sample(torch.randint(0, 256, (3, *size), dtype=torch.uint8), None, name)
+            for name, size in sizes.items()]  # fmt: skip
 
+
+def test_one_copy_is_answered_without_a_soft_max_and_equally():
+    """Also where the copy has another size than the photograph."""
+    photos = photographs(large=(40, 60), small=(20, 33))
+    protocol = own_protocol((32, 32), ratios=(1.3,))
+    model = Colours().train()
+    found = list(answers(model, photos, protocol, normalisation="half", batch=3))
+    tasks = [task_of(photo.image, protocol, "half") for photo in photos]
+    wanted = probabilities(Colours(), tasks, protocol.window, protocol.stride)
+    for photo, (returned, prediction), p in zip(photos, found, wanted, strict=True):
+        assert returned is photo and prediction.shape == photo.image.shape[-2:]
+        assert (prediction == p.argmax(0)).float().mean() > 0.999
+    assert model.training  # as it was
+
+
+def test_answers_name_the_photograph_that_does_not_fit():
     protocol = replace(own_protocol((32, 32)), enlarge=False)
-    photographs = [("good", torch.zeros(3, 40, 40, dtype=torch.uint8)),
-                   ("thin", torch.zeros(3, 20, 90, dtype=torch.uint8))]  # fmt: skip
     with pytest.raises(ValueError, match=r"thin \(20x90 pixels\) becomes 20x90 at ratio 1.0"):
-        list(predictions(Colours(), photographs, protocol, "half"))
+        photos = photographs(good=(40, 40), thin=(20, 90))
+        list(answers(Colours(), photos, protocol, normalisation="half"))
+
+
+def test_half_precision_windows_are_summed_in_single_precision():
+    image = torch.rand(3, 32, 64)
+    (found,) = stream_windows(Colours().half(), [image.half()], (32, 32), (4, 4))
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found[:3], image, atol=1e-3, rtol=0)

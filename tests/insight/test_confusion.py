@@ -1,6 +1,5 @@
 """The confusion matrix as picture and sentence."""
 
-import matplotlib.pyplot as plt
 import pytest
 import torch
 
@@ -14,6 +13,8 @@ MATRIX = torch.tensor([[90, 10, 0, 0], [0, 8, 2, 0], [30, 0, 10, 0], [0, 0, 0, 0
 @pytest.fixture(autouse=True)
 def closed():
     yield
+    import matplotlib.pyplot as plt
+
     plt.close("all")
 
 
