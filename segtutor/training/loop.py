@@ -243,6 +243,7 @@ def report(bar: tqdm, history: list[dict], recipe: Recipe, resumed: int) -> None
     last, done = history[-1], len(history)
     speed = (done - resumed) * recipe.batch / max(last["seconds"], 1e-9)
     if not bar.disable:
+        bar.update()
         bar.set_postfix(loss=f"{last['loss']:.3f}", lr=f"{last['lr']:.1e}", images_s=f"{speed:.1f}")
     elif done % max(1, recipe.steps // 10) == 0 or done == recipe.steps:
         eta = (recipe.steps - done) * recipe.batch / speed
