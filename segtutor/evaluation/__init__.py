@@ -2,7 +2,7 @@
 
 from segtutor.evaluation.borders import ByBorder, near_border
 from segtutor.evaluation.evaluate import evaluate, majority_answer
-from segtutor.evaluation.inference import answers, probabilities, task_of
+from segtutor.evaluation.inference import answers, logits_of_copies, probabilities, task_of
 from segtutor.evaluation.intervals import Interval, bootstrap_miou
 from segtutor.evaluation.metrics import MeanIoU
 from segtutor.evaluation.protocols import (
@@ -31,6 +31,7 @@ __all__ = [
     "evaluate",
     "evaluate_protocol",
     "iou_by_size",
+    "logits_of_copies",
     "majority_answer",
     "near_border",
     "own_protocol",

@@ -92,8 +92,11 @@ def logits_of_copies(
     batch: int = 8,
     enlarge: bool = True,
 ) -> Iterator[tuple[Tensor, bool, int]]:
-    """(K, H, W) logits of one copy after the other in its photograph's size; whether the copy is
-    mirrored; how many copies that photograph has. Arguments as in `probabilities`.
+    """(K, H, W) logits of one copy after the other, in its photograph's size; whether the copy is
+    mirrored; how many copies that photograph has.
+
+    window, stride: (rows, columns) in pixels. batch: windows that go through the model together.
+    enlarge: see `Protocol`. The tasks are drawn as they are needed, and no more than a batch ahead.
     """
     under_way: deque[tuple[bool, int, Size]] = deque()
 
@@ -112,23 +115,12 @@ def logits_of_copies(
 
 
 @torch.inference_mode()
-def probabilities(
-    model: nn.Module,
-    tasks: Iterable[Task],
-    window: Size,
-    stride: Size,
-    *,
-    batch: int = 8,
-    enlarge: bool = True,
-) -> Iterator[Tensor]:
-    """Class probabilities of each photograph in turn, (K, H, W).
-
-    window, stride: (rows, columns) in pixels. batch: windows that go through the model together.
-    enlarge: see `Protocol`. The tasks are drawn as they are needed, and no more than a batch ahead.
+def probabilities(copies: Iterable[tuple[Tensor, bool, int]]) -> Iterator[Tensor]:
+    """What `logits_of_copies` yields -> class probabilities of each photograph, (K, H, W): the mean
+    of its copies' soft-maxes, mirrored ones turned back.
     """
     total, seen = None, 0
-    stream = logits_of_copies(model, tasks, window, stride, batch=batch, enlarge=enlarge)
-    for logits, mirrored, count in stream:  # each (K, H, W)
+    for logits, mirrored, count in copies:  # each (K, H, W)
         part = logits.softmax(0)
         part = part.flip(-1) if mirrored else part
         total, seen = part if total is None else total.add_(part), seen + 1
@@ -162,12 +154,16 @@ def answers(
             under_way.append(photograph)
             yield task
 
-    how = dict(batch=batch, enlarge=protocol.enlarge)
-    where = (protocol.window, protocol.stride)
-    if len(protocol.ratios) == 1 and not protocol.flip:
-        found = (scores for scores, *_ in logits_of_copies(model, tasks(), *where, **how))
-    else:
-        found = probabilities(model, tasks(), *where, **how)
+    copies = logits_of_copies(
+        model,
+        tasks(),
+        protocol.window,
+        protocol.stride,
+        batch=batch,
+        enlarge=protocol.enlarge,
+    )
+    one = len(protocol.ratios) == 1 and not protocol.flip
+    found = (logits for logits, *_ in copies) if one else probabilities(copies)
     was_training = model.training
     model.eval()
     try:

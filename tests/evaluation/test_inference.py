@@ -10,7 +10,14 @@ from torch import nn
 from segtutor.data import normalise
 from segtutor.data.dataset import Sample
 from segtutor.data.resize import resize_image
-from segtutor.evaluation import answers, own_protocol, probabilities, stream_windows, task_of
+from segtutor.evaluation import (
+    answers,
+    logits_of_copies,
+    own_protocol,
+    probabilities,
+    stream_windows,
+    task_of,
+)
 from segtutor.evaluation.inference import Copy, Task
 from segtutor.weights import from_official
 from tests.weights.official_cases import checkpoint_of, variant_of
@@ -36,7 +43,7 @@ class Official:
 
     def run(self, *tasks: Task, **options):
         options = {"window": self.window, "stride": self.stride, "enlarge": self.enlarge} | options
-        return list(probabilities(self.model, tasks, **options))
+        return list(probabilities(logits_of_copies(self.model, tasks, **options)))
 
     def wanted(self, name: str) -> torch.Tensor:
         array = torch.from_numpy(self.arrays[name])
@@ -147,7 +154,7 @@ def test_flips_and_scales_are_means_of_probabilities():
     protocol = own_protocol((32, 32), ratios=(1.0, 1.5), flip=True)
     task = task_of(image, protocol, "half")
     assert task.count == 4
-    (found,) = probabilities(Colours(), [task], protocol.window, protocol.stride)
+    (found,) = probabilities(logits_of_copies(Colours(), [task], protocol.window, protocol.stride))
     wanted = 0
     for size in ((40, 50), (60, 75)):
         copy = resize_image(image, size)
@@ -166,9 +173,8 @@ def test_a_mirrored_copy_is_turned_back():
             scores[:, 0, :, images.shape[-1] // 2 :] = 5.0
             return scores
 
-    (p,) = probabilities(
-        Left(), [Task([Copy(torch.zeros(3, 8, 8), True)], 1, (8, 8))], (8, 8), (8, 8)
-    )
+    task = Task([Copy(torch.zeros(3, 8, 8), True)], 1, (8, 8))
+    (p,) = probabilities(logits_of_copies(Left(), [task], (8, 8), (8, 8)))
     assert p.argmax(0)[0].tolist() == [0] * 4 + [1] * 4
 
 
@@ -184,7 +190,7 @@ def test_one_copy_is_answered_without_a_soft_max_and_equally():
     model = Colours().train()
     found = list(answers(model, photos, protocol, normalisation="half", batch=3))
     tasks = [task_of(photo.image, protocol, "half") for photo in photos]
-    wanted = probabilities(Colours(), tasks, protocol.window, protocol.stride)
+    wanted = probabilities(logits_of_copies(Colours(), tasks, protocol.window, protocol.stride))
     for photo, (returned, prediction), p in zip(photos, found, wanted, strict=True):
         assert returned is photo and prediction.shape == photo.image.shape[-2:]
         assert (prediction == p.argmax(0)).float().mean() > 0.999

@@ -11,10 +11,9 @@ import torch
 from segtutor.cli import main
 from segtutor.evaluation import Scores, score
 from tests.conftest import ROOT
-from tests.evaluation.test_commands import place  # noqa: F401  (a fixture)
 
 
-def test_two_processes_report_what_one_does(place, monkeypatch):  # noqa: F811
+def test_two_processes_report_what_one_does(place, monkeypatch):
     common = ["evaluate", "model.safetensors", "mine", "--ignore", "9", "--out"]
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
