@@ -49,7 +49,7 @@ def write_miniature(
 
     name: one of NAMES; several may share a folder. count: photographs per split with labels (test
     splits without labels get two). size: (H, W) of all. raw: as before `segtutor data prepare`:
-    Pascal Context's labels as downloads/trainval_merged.json, Cityscapes' as polygons only. The
+    Pascal Context's labels as trainval_merged.json, Cityscapes' as polygons only. The
     same arguments write the same pixels. Readers, `segtutor data check --subset`, training and
     evaluation take it for the real thing.
     """
@@ -125,9 +125,8 @@ def _pascal_context(folder: Path, scenes, raw: bool) -> None:
             lists.mkdir(parents=True, exist_ok=True)
             (lists / f"{split}.txt").write_text("".join(f"{name}\n" for name in names))
     if raw:
-        path = folder / "downloads" / "trainval_merged.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"images": pictures, "annos_segmentation": masks}))
+        content = {"images": pictures, "annos_segmentation": masks}
+        (root / "trainval_merged.json").write_text(json.dumps(content))
 
 
 def _cityscapes(folder: Path, scenes, raw: bool) -> None:

@@ -124,12 +124,16 @@ def _pascal_context(
     source = SOURCES["voc2010"]
     home = _home(source, data_root)
     year = home / source.holds
-    if labels == "detail":
-        counts = detail.from_detail(_fetched(SOURCES["detail"], root, say), year, workers=workers)
+    needed = ("detail",) if labels == "detail" else ("train.pth", "val.pth")
+    files = [year / SOURCES[part].file for part in needed]  # where both papers' code has them
+    if all(file.is_file() for file in files):
+        say(f"taking {', '.join(map(str, files))}, as they are")
     else:
-        for part in ("train.pth", "val.pth"):
-            _fetched(SOURCES[part], root, say)
-        counts = detail.from_dictionaries(root / DOWNLOADS, year, workers=workers)
+        files = [_fetched(SOURCES[part], root, say) for part in needed]
+    if labels == "detail":
+        counts = detail.from_detail(files[0], year, workers=workers)
+    else:
+        counts = detail.from_dictionaries(files[0].parent, year, workers=workers)
     say(f"label images written to {year / LABELS}: {counts}")
     if not _complete("pascal_context", data_root, published=False):  # photographs are missing
         _unpacked(_fetched(source, root, say), home, say)

@@ -100,7 +100,6 @@ def test_pascal_context_from_exported_dictionaries(tmp_path, root):
     data = {"train": [], "val": []}
     write_miniature("pascal_context", root, count=2, size=SIZE)
     labels = root / "VOCdevkit/VOC2010/SegmentationClassContext"
-    (root / "downloads").mkdir()
     for split, year in (("train", 2008), ("val", 2009)):
         files = sorted(labels.glob(f"{year}*"))
         data[split] = [np.array(Image.open(f)) for f in files]
