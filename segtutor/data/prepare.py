@@ -166,7 +166,7 @@ def archives(name: str, data_root: str | Path | None = None) -> list[tuple[Path,
         "ade20k": [SOURCES["ade20k"]],
         "pascal_context": [SOURCES["voc2010"]],
         "cityscapes": [Source(f, "", "", "", "cityscapes", "leftImg8bit") for f in CITYSCAPES],
-    }.get(name, [])
+    }.get(name.removesuffix("_59"), [])
     return [
         (root / DOWNLOADS / source.file, _home(source, data_root))
         for root in data_roots(data_root)
@@ -187,6 +187,6 @@ def half_unpacked(name: str, data_root: str | Path | None = None) -> list[str]:
         if lacking:
             found.append(
                 f"{len(lacking)} files of {archive} are not in {target} or have another size, "
-                f"first {lacking[0].name}: half unpacked? `segtutor data prepare {name}` goes on"
+                f"first {lacking[0].name}: half unpacked? `segtutor data prepare {name.removesuffix('_59')}` goes on"
             )
     return found

@@ -1,4 +1,4 @@
-"""Each miniature goes the whole way on the command line: prepare, check, train, evaluate, predict."""
+"""Each miniature goes the whole way: prepare, check, train, evaluate, predict."""
 
 import hashlib
 import json
