@@ -177,7 +177,7 @@ def archives(name: str, data_root: str | Path | None = None) -> list[tuple[Path,
 
 def half_unpacked(name: str, data_root: str | Path | None = None) -> list[str]:
     """A sentence for each downloaded archive that is broken or unpacked only in part."""
-    found = []
+    found, command = [], f"segtutor data prepare {name.removesuffix('_59')}"
     for archive, target in archives(name, data_root):
         try:
             lacking = missing(archive, target)
@@ -187,6 +187,6 @@ def half_unpacked(name: str, data_root: str | Path | None = None) -> list[str]:
         if lacking:
             found.append(
                 f"{len(lacking)} files of {archive} are not in {target} or have another size, "
-                f"first {lacking[0].name}: half unpacked? `segtutor data prepare {name.removesuffix('_59')}` goes on"
+                f"first {lacking[0].name}: half unpacked? `{command}` goes on"
             )
     return found
