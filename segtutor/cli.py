@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 
 from segtutor.commands.data import add_data
+from segtutor.commands.evaluation import add_evaluate
+from segtutor.commands.prediction import add_predict
+from segtutor.commands.train import add_train
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,6 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
     _add_models(commands)
     _add_convert(commands)
     add_data(commands)
+    add_train(commands)
+    add_evaluate(commands)
+    add_predict(commands)
     _add_reproduce(commands)
     options = parser.parse_args(arguments)
     try:

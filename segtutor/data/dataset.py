@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 IGNORE = 255  # the label of pixels that neither train nor count
@@ -42,11 +42,14 @@ class SegmentationData(Protocol):
     def __getitem__(self, index: int) -> Sample: ...
 
 
-def read_image(path: Path) -> Tensor:
-    """(3, H, W) uint8 RGB. Raises ValueError naming a file that cannot be decoded."""
+def read_image(path: Path, *, upright: bool = False) -> Tensor:
+    """(3, H, W) uint8 RGB. upright: turn it as the camera noted (label images are drawn on the
+    pixels as stored, so data sets do not). Raises ValueError naming a file that cannot be decoded.
+    """
     try:
         with Image.open(path) as image:
-            pixels = np.array(image.convert("RGB"))  # (H, W, 3)
+            turned = ImageOps.exif_transpose(image) if upright else image
+            pixels = np.array(turned.convert("RGB"))  # (H, W, 3)
     except OSError as error:
         raise ValueError(
             f"{path} cannot be read as an image ({error}): replace this file or remove it"

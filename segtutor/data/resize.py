@@ -86,6 +86,7 @@ def resize_image(image: Tensor, size: Size, window: Window | None = None) -> Ten
     upper, lower, down = _neighbours(image.shape[-2], size[0], top, height)
     first, second, right = _neighbours(image.shape[-1], size[1], left, width)
     start = int(first[0])
+    down, right = down.to(image.device), right.to(image.device)
     image = image[:, :, start : int(second[-1]) + 1]  # (C, H, columns that are looked at)
     rows = torch.lerp(image[:, upper].float(), image[:, lower].float(), down[:, None])
     first, second = first - start, second - start

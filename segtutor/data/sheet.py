@@ -49,7 +49,7 @@ def write_sheet(data: SegmentationData, path: str | Path, count: int = 12) -> Pa
         words = html.escape(f"{sample.name}: {', '.join(top) or 'nothing labelled'}")
         pair = np.concatenate([image, overlay(image, label, palette)], 1)  # (H, 2 W, 3)
         figures.append(
-            f'<figure><img src="{_inline(pair)}" alt="Photograph and labels of {words}">'
+            f'<figure><img src="{inline(pair)}" alt="Photograph and labels of {words}">'
             f"<figcaption>{words}</figcaption></figure>"
         )
     path = Path(path)
@@ -58,10 +58,11 @@ def write_sheet(data: SegmentationData, path: str | Path, count: int = 12) -> Pa
     return path
 
 
-def _inline(image: np.ndarray) -> str:
-    """An image as text to be put into a page."""
+def inline(image: np.ndarray, height: int | None = HEIGHT) -> str:
+    """An image, (H, W, 3) uint8, as text to be put into a page, no higher than `height`."""
     picture = Image.fromarray(image)
-    picture.thumbnail((10 * HEIGHT, HEIGHT))
+    if height:
+        picture.thumbnail((10 * height, height))
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=88)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -10,6 +10,9 @@ Official    : both repositories place the windows at multiples of the stride and
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable, Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -42,6 +45,77 @@ def grow_to_window(images: Tensor, window: Size) -> Tensor:
     return F.interpolate(images, size=size, mode="bilinear")  # (B, C, H', W')
 
 
+class Mosaic:
+    """One image on its way through the windows: where they lie, and the sum of what came back.
+
+    image: (3, H, W), normalised.
+    """
+
+    def __init__(self, image: Tensor, window: Size, stride: Size):
+        (H, W), (h, w) = image.shape[-2:], window
+        self.image, self.window, self.total = image, window, None
+        self.places = [(y, x) for y in starts(H, h, stride[0]) for x in starts(W, w, stride[1])]
+        self.missing = len(self.places)
+
+    def piece(self, y: int, x: int) -> Tensor:
+        return self.image[:, y : y + self.window[0], x : x + self.window[1]]  # (3, h, w)
+
+    def add(self, y: int, x: int, scores: Tensor) -> None:
+        """scores: (K, h, w) of the window at (y, x)."""
+        H, W = self.image.shape[-2:]
+        if self.total is None:  # sums of half precision numbers are kept in single precision
+            exact = torch.promote_types(scores.dtype, torch.float32)
+            self.total = scores.new_zeros(len(scores), H, W, dtype=exact)
+        self.total[:, y : y + self.window[0], x : x + self.window[1]] += scores
+        self.missing -= 1
+
+    def mean(self) -> Tensor:
+        """(K, H, W): the sum divided by how many windows saw each pixel."""
+        seen = self.total.new_zeros(self.image.shape[-2:])  # (H, W)
+        for y, x in self.places:
+            seen[y : y + self.window[0], x : x + self.window[1]] += 1
+        return self.total.div_(seen)
+
+
+@torch.inference_mode()
+def stream_windows(
+    model: nn.Module,
+    images: Iterable[Tensor],
+    window: Size,
+    stride: Size,
+    *,
+    batch: int = 8,
+    enlarge: bool = True,
+) -> Iterator[Tensor]:
+    """Logits of one image after the other, (3, H_i, W_i) -> (K, H_i, W_i), each of its own size.
+
+    The windows of neighbouring images share batches of `batch`; images are drawn when they are
+    needed. enlarge: images smaller than the window are enlarged first, and their logits stay in the
+    enlarged size; otherwise they raise ValueError.
+    """
+    waiting: deque[Mosaic] = deque()
+    queue: deque[tuple[Mosaic, int, int]] = deque()
+
+    def run(count: int) -> None:
+        some = [queue.popleft() for _ in range(count)]
+        pieces = torch.stack([mosaic.piece(y, x) for mosaic, y, x in some])  # (count, 3, h, w)
+        for (mosaic, y, x), scores in zip(some, model(pieces), strict=True):
+            mosaic.add(y, x, scores)  # (K, h, w)
+
+    for image in images:
+        grown = grow_to_window(image[None], window)[0] if enlarge else image  # (3, H, W)
+        waiting.append(Mosaic(grown, window, stride))
+        queue.extend((waiting[-1], y, x) for y, x in waiting[-1].places)
+        while len(queue) >= batch:
+            run(batch)
+        while waiting and not waiting[0].missing:
+            yield waiting.popleft().mean()
+    if queue:
+        run(len(queue))
+    while waiting:
+        yield waiting.popleft().mean()
+
+
 @torch.inference_mode()
 def sliding_window(
     model: nn.Module, images: Tensor, window: Size, stride: Size, *, batch: int = 8
@@ -51,24 +125,7 @@ def sliding_window(
     images: normalised, any size. window, stride: (rows, columns) in pixels. batch: windows that go
     through the model together. Logits are averaged where windows overlap.
     """
-    grown = grow_to_window(images, window)  # (B, 3, H', W')
-    (H, W), (h, w) = grown.shape[-2:], window
-    places = [
-        (b, y, x)
-        for b in range(len(images))
-        for y in starts(H, h, stride[0])
-        for x in starts(W, w, stride[1])
-    ]
-    total, seen = None, images.new_zeros(1, 1, H, W)
-    for first in range(0, len(places), batch):
-        some = places[first : first + batch]
-        pieces = torch.stack([grown[b, :, y : y + h, x : x + w] for b, y, x in some])
-        for (b, y, x), scores in zip(some, model(pieces), strict=True):  # each (K, h, w)
-            if total is None:
-                total = scores.new_zeros(len(images), len(scores), H, W)
-            total[b, :, y : y + h, x : x + w] += scores
-            seen[..., y : y + h, x : x + w] += b == 0  # windows lie alike in all images
-    mean = total / seen  # (B, K, H', W')
-    if mean.shape[-2:] != images.shape[-2:]:
+    mean = torch.stack(list(stream_windows(model, images, window, stride, batch=batch)))
+    if mean.shape[-2:] != images.shape[-2:]:  # (B, K, H', W'): they had been enlarged
         mean = F.interpolate(mean, size=images.shape[-2:], mode="bilinear")
     return mean  # (B, K, H, W)
