@@ -70,7 +70,8 @@ def train(
     """
     from accelerate import Accelerator
 
-    accelerator = Accelerator(mixed_precision="no", device_placement=False)
+    on_cpu = not torch.cuda.is_available()  # several processes without a GPU must be told so
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision="no", device_placement=False)
     processes, rank = accelerator.num_processes, accelerator.process_index
     verbose = verbose and rank == 0
     if verbose:
@@ -229,7 +230,8 @@ def is_best(history: list[dict]) -> bool:
 def not_finite(loss: float, step: int, lr: float, names: list[str], kept: list[Path]) -> str:
     """The message about a loss or gradient that is no number."""
     saved = f"; {kept[-1]} is from before and good" if kept else ""
-    what = f"loss is {loss}" if loss != loss or abs(loss) == float("inf") else "the gradient is inf"
+    bad = loss != loss or abs(loss) == float("inf")
+    what = f"loss is {loss}" if bad else "the gradient is not finite"
     return (
         f"{what} at step {step} (learning rate {lr:.2g}): lower the learning rate or add warm-up. "
         f"The weights have not taken this step{saved}. Samples of its batch: {', '.join(names)}"
