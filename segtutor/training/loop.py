@@ -32,10 +32,10 @@ from segtutor.data.dataset import SegmentationData
 from segtutor.data.loading import batch_names, batches, number
 from segtutor.models import SegmentationModel
 from segtutor.training import distributed as crew
-from segtutor.training import precision as formats
 from segtutor.training.checkpoint import BEST, find_checkpoint, save_checkpoint, write_whole
 from segtutor.training.interrupt import StopAsked
 from segtutor.training.logs import Log
+from segtutor.training.precision import gradient_scaler
 from segtutor.training.recipes import Recipe
 from segtutor.training.schedule import rate
 
@@ -82,9 +82,8 @@ def train(
         model.load_state_dict(found.weights)
     trained = crew.place(model, recipe, accelerator)
     device = next(model.parameters()).device if processes == 1 else accelerator.device
-    precision = formats.fastest(device) if recipe.precision == "auto" else recipe.precision
-    precision = crew.one_precision(precision, accelerator)
-    scaler = formats.scaler(precision, device)
+    precision = crew.settle_precision(recipe, device, accelerator)
+    scaler = gradient_scaler(precision, device)
     economise(trained, recipe)
     network = crew.Objective(trained, recipe, data.ignore, precision)
     network, optimiser = accelerator.prepare(network, make_optimiser(trained, recipe))
