@@ -104,6 +104,8 @@ def _train(options) -> int:
         found = report(scores, parts.test_data, single, model=str(out / "model.safetensors"))
         write_report(out / "report.json", found)
         print(as_text(found))
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
     return 0
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from segtutor.models import SegmentationModel, synchronise_batchnorm
 from segtutor.training.checkpoint import Moments, moments_of, put_moments
 from segtutor.training.losses import denominator, loss_from_coarse
-from segtutor.training.precision import autocast
+from segtutor.training.precision import autocast, fastest
 from segtutor.training.recipes import Recipe
 
 
@@ -110,11 +110,19 @@ def place(model: SegmentationModel, recipe: Recipe, accelerator) -> Segmentation
     return copy.deepcopy(model) if sharded(accelerator) else model.to(accelerator.device)
 
 
-def one_precision(precision: str, accelerator) -> str:
-    """The same for all processes, though "auto" is measured by each."""
+def settle_precision(recipe: Recipe, device: torch.device, accelerator) -> str:
+    """The recipe's precision with "auto" decided, alike for all processes, though each measures."""
     from accelerate.utils import broadcast_object_list
 
-    return broadcast_object_list([precision])[0] if accelerator.num_processes > 1 else precision
+    precision = fastest(device) if recipe.precision == "auto" else recipe.precision
+    if accelerator.num_processes > 1:
+        precision = broadcast_object_list([precision])[0]
+    if precision == "float16" and sharded(accelerator):
+        raise ValueError(
+            "float16 under FSDP needs a gradient scaler that looks at all shards, which this loop "
+            "has not: set precision to bfloat16 or float32"
+        )
+    return precision
 
 
 def whole_state(accelerator, network: nn.Module, optimiser) -> tuple[dict[str, Tensor], Moments]:

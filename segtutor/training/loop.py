@@ -32,10 +32,10 @@ from segtutor.data.dataset import SegmentationData
 from segtutor.data.loading import batch_names, batches, number
 from segtutor.models import SegmentationModel
 from segtutor.training import distributed as crew
-from segtutor.training import precision as formats
 from segtutor.training.checkpoint import BEST, find_checkpoint, save_checkpoint, write_whole
 from segtutor.training.interrupt import StopAsked
 from segtutor.training.logs import Log
+from segtutor.training.precision import gradient_scaler
 from segtutor.training.recipes import Recipe
 from segtutor.training.schedule import rate
 
@@ -70,7 +70,8 @@ def train(
     """
     from accelerate import Accelerator
 
-    accelerator = Accelerator(mixed_precision="no", device_placement=False)
+    on_cpu = not torch.cuda.is_available()  # several processes without a GPU must be told so
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision="no", device_placement=False)
     processes, rank = accelerator.num_processes, accelerator.process_index
     verbose = verbose and rank == 0
     if verbose:
@@ -81,9 +82,8 @@ def train(
         model.load_state_dict(found.weights)
     trained = crew.place(model, recipe, accelerator)
     device = next(model.parameters()).device if processes == 1 else accelerator.device
-    precision = formats.fastest(device) if recipe.precision == "auto" else recipe.precision
-    precision = crew.one_precision(precision, accelerator)
-    scaler = formats.scaler(precision, device)
+    precision = crew.settle_precision(recipe, device, accelerator)
+    scaler = gradient_scaler(precision, device)
     economise(trained, recipe)
     network = crew.Objective(trained, recipe, data.ignore, precision)
     network, optimiser = accelerator.prepare(network, make_optimiser(trained, recipe))
@@ -229,7 +229,8 @@ def is_best(history: list[dict]) -> bool:
 def not_finite(loss: float, step: int, lr: float, names: list[str], kept: list[Path]) -> str:
     """The message about a loss or gradient that is no number."""
     saved = f"; {kept[-1]} is from before and good" if kept else ""
-    what = f"loss is {loss}" if loss != loss or abs(loss) == float("inf") else "the gradient is inf"
+    bad = loss != loss or abs(loss) == float("inf")
+    what = f"loss is {loss}" if bad else "the gradient is not finite"
     return (
         f"{what} at step {step} (learning rate {lr:.2g}): lower the learning rate or add warm-up. "
         f"The weights have not taken this step{saved}. Samples of its batch: {', '.join(names)}"
