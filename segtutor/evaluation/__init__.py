@@ -3,7 +3,7 @@
 from segtutor.evaluation.borders import ByBorder, near_border
 from segtutor.evaluation.evaluate import evaluate, majority_answer
 from segtutor.evaluation.inference import answers, logits_of_copies, probabilities, task_of
-from segtutor.evaluation.intervals import Interval, bootstrap_miou
+from segtutor.evaluation.intervals import Interval, bootstrap_difference, bootstrap_miou
 from segtutor.evaluation.metrics import MeanIoU
 from segtutor.evaluation.protocols import (
     Protocol,
@@ -25,6 +25,7 @@ __all__ = [
     "Scores",
     "answers",
     "as_text",
+    "bootstrap_difference",
     "bootstrap_miou",
     "check_classes",
     "class_sizes",
