@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from segtutor.commands.bench import add_bench
 from segtutor.commands.data import add_data
 
 
@@ -22,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_models(commands)
     _add_convert(commands)
     add_data(commands)
+    add_bench(commands)
     _add_reproduce(commands)
     options = parser.parse_args(arguments)
     try:

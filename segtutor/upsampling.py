@@ -10,16 +10,15 @@ a strip of output rows can be made alone, used and thrown away, and the full (B,
 (157 MB for one 512x512 ADE20K image) never has to exist. `predict_from_coarse` here and
 `training.losses.loss_from_coarse` work that way.
 
-It also mixes without inventing: between four source points no score exceeds the largest of the
-four, nor falls below the smallest. A class whose largest corner lies below another class's smallest
-cannot be the answer there, and `predict_from_coarse` never interpolates it.
+It also mixes without inventing: between source points no score exceeds their largest, nor falls
+below their smallest. A class whose largest lies below another class's smallest cannot be the answer
+there, and prediction never interpolates it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import reduce
-from itertools import product
+from itertools import pairwise, product
 from typing import NamedTuple
 
 import torch
@@ -94,13 +93,17 @@ class Strip(NamedTuple):
 
 def strips(rows: Tensor, height: int, strip: int) -> Iterator[Strip]:
     """Cut the row matrix (H, h') into strips of output rows, each with only the source rows it
-    needs. The same cuts columns.
+    needs.
     """
     for start in range(0, height, strip):
-        stop = min(start + strip, height)
-        used = rows[start:stop].any(dim=0).nonzero()[:, 0]
-        lo, hi = int(used[0]), int(used[-1]) + 1
-        yield Strip(start, stop, rows[start:stop, lo:hi], lo, hi)
+        yield cut(rows, start, min(start + strip, height))
+
+
+def cut(rows: Tensor, start: int, stop: int) -> Strip:
+    """Rows start..stop of a row matrix (H, h'), without the source rows that they do not use."""
+    used = rows[start:stop].any(dim=0).nonzero()[:, 0]
+    lo, hi = int(used[0]), int(used[-1]) + 1
+    return Strip(start, stop, rows[start:stop, lo:hi], lo, hi)
 
 
 def separable(coarse: Coarse, scores: Tensor, size: Size) -> tuple[Tensor, Tensor]:
@@ -111,36 +114,59 @@ def separable(coarse: Coarse, scores: Tensor, size: Size) -> tuple[Tensor, Tenso
     return rows[: size[0]], cols[: size[1]]
 
 
-@torch.no_grad()
 def predict_from_coarse(coarse: Coarse, size: Size, tile: int | None = None) -> Tensor:
     """Class of every pixel, (B, H, W) int64: `upsample(coarse, size).argmax(1)`, one tile of
-    `tile` x `tile` pixels at a time, with the classes that can win in it.
+    `tile` x `tile` pixels at a time.
 
     tile: None takes 64 on a processor, and 1024 on a GPU, where few large products beat many small.
     """
-    scores = at_least_single(coarse.scores)  # (B, K, h', w')
-    tile = tile or (64 if scores.device.type == "cpu" else 1024)
-    rows, cols = separable(coarse, scores, size)
-    down, right = list(strips(rows, size[0], tile)), list(strips(cols, size[1], tile))
-    possible = can_win(scores)  # (B, K, h', w')
-    answer = torch.empty(len(scores), *size, dtype=torch.long, device=scores.device)  # (B, H, W)
-    for b, r, c in product(range(len(scores)), down, right):
-        cells = possible[b, :, r.lo : max(r.hi - 1, r.lo + 1), c.lo : max(c.hi - 1, c.lo + 1)]
-        classes = cells.flatten(1).any(1).nonzero()[:, 0]  # (C,), C <= K
-        some = scores[b, classes, r.lo : r.hi, c.lo : c.hi]  # (C, rows, columns)
-        pixels = r.matrix @ (some @ c.matrix.T)  # (C, tile, tile)
-        answer[b, r.start : r.stop, c.start : c.stop] = classes[pixels.max(0).indices]
-    return answer  # (B, H, W)
+    answers = [
+        predict_from_windows(coarse._replace(scores=one[None]), [(0, 0)], size, size, tile)
+        for one in coarse.scores
+    ]
+    return torch.stack(answers)  # (B, H, W)
 
 
-def can_win(scores: Tensor) -> Tensor:
-    """Which classes can have the highest score somewhere in a cell? (B, K, h', w') booleans.
+@torch.no_grad()
+def predict_from_windows(
+    coarse: Coarse, places: list[tuple[int, int]], window: Size, size: Size, tile: int | None = None
+) -> Tensor:
+    """Class of every pixel of one image seen through windows, (H, W) int64: what averaging their
+    logits where they overlap, and arg-max, would give.
 
-    A cell lies between a source point and its neighbours to the right and below. Its four corners
-    bound each class from both sides; a class can win if its upper bound reaches the best lower
-    bound of all.
+    coarse: of the windows, scores (n, K, h', w'). places: first row and column of each, in pixels.
+    window, size: (rows, columns) of a window and of the image. tile: see `predict_from_coarse`.
     """
-    x = F.pad(scores, (0, 1, 0, 1), mode="replicate")  # (B, K, h' + 1, w' + 1)
-    corners = x[..., :-1, :-1], x[..., 1:, :-1], x[..., :-1, 1:], x[..., 1:, 1:]
-    upper, lower = reduce(torch.maximum, corners), reduce(torch.minimum, corners)
-    return ~(upper < lower.amax(1, keepdim=True))  # (B, K, h', w'); nan may win, as in argmax
+    scores = at_least_single(coarse.scores)
+    rows, cols = separable(coarse, scores, window)
+    tile = tile or (64 if scores.device.type == "cpu" else 1024)
+    answer = torch.empty(size, dtype=torch.long, device=scores.device)  # (H, W)
+    down = cuts(size[0], tile, [y for y, _ in places], window[0])
+    right = cuts(size[1], tile, [x for _, x in places], window[1])
+    for (top, bottom), (left, edge) in product(pairwise(down), pairwise(right)):
+        seen = []  # windows that cover this tile: source scores, matrices of rows and columns
+        for one, (y, x) in zip(scores, places, strict=True):
+            if y <= top and bottom <= y + window[0] and x <= left and edge <= x + window[1]:
+                r, c = cut(rows, top - y, bottom - y), cut(cols, left - x, edge - x)
+                seen.append((one[:, r.lo : r.hi, c.lo : c.hi], r.matrix, c.matrix))
+        classes = can_win([source for source, *_ in seen])  # (C,), C <= K
+        pixels = sum(r @ (source[classes] @ c.T) for source, r, c in seen)  # (C, tile, tile)
+        answer[top:bottom, left:edge] = classes[pixels.max(0).indices]
+    return answer  # (H, W)
+
+
+def cuts(length: int, tile: int, starts: list[int], window: int) -> list[int]:
+    """Where an axis is cut: every `tile` pixels, and where a window begins or ends."""
+    return sorted({*range(0, length, tile), length, *starts, *(start + window for start in starts)})
+
+
+def can_win(sources: list[Tensor]) -> Tensor:
+    """Classes that can have the highest sum of interpolated scores anywhere in a tile, (C,) ids.
+
+    sources: from each window the scores that the tile is made of, (K, rows, columns). Their
+    extremes bound every class from both sides; it can win if its upper bound reaches the best lower
+    bound.
+    """
+    upper = sum(source.amax((1, 2)) for source in sources)  # (K,)
+    lower = sum(source.amin((1, 2)) for source in sources)  # (K,)
+    return (~(upper < lower.max())).nonzero()[:, 0]  # nan may win, as in argmax

@@ -66,7 +66,7 @@ def cross_entropy(
     class_weights: (K,), see `balanced_weights`. Returns a scalar.
     """
     total = F.cross_entropy(
-        logits.float(), labels.long(), class_weights, ignore_index=ignore, reduction="sum"
+        at_least_single(logits), labels.long(), class_weights, ignore_index=ignore, reduction="sum"
     )
     return total / denominator(labels, ignore, mean, class_weights)
 
