@@ -18,7 +18,8 @@ from segtutor.bench import meter
 from segtutor.bench.compare import TASKS, Contest, compare, own_evaluation, uses_bfloat16
 from segtutor.bench.plain import PlainModel, plain_evaluation
 from segtutor.config import ModelConfig
-from segtutor.data import CamVid, ToyScenes, augment, batches, camvid, normalise
+from segtutor.data import CamVid, augment, batches, camvid, normalise
+from segtutor.data.toyscenes import ToyScenes
 from segtutor.models import SegmentationModel, build
 from segtutor.named import MODELS
 from segtutor.training import Recipe
