@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from segtutor.commands.bench import add_bench
 from segtutor.commands.data import add_data
 from segtutor.commands.evaluation import add_evaluate
 from segtutor.commands.prediction import add_predict
@@ -25,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_models(commands)
     _add_convert(commands)
     add_data(commands)
+    add_bench(commands)
     add_train(commands)
     add_evaluate(commands)
     add_predict(commands)

@@ -18,14 +18,22 @@ log = logging.getLogger(__name__)
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ADDRESS = "@REPOSITORY@"  # stands for `repository.url` of _config.yml
+BENCH = "@BENCH@"  # stands for the tables made of results/bench.jsonl
 
 
 def prepare_source(app, docname: str, source: list[str]) -> None:
-    """The repository's address; in notebooks also links that work both in the repository and on the
+    """The repository's address and the tables of the bench; in notebooks also links that work both in the repository and on the
     site, and no widgets, since nothing moves without a kernel.
     """
     address = app.config.html_theme_options["repository_url"].rstrip("/")
     source[0] = source[0].replace(ADDRESS, address)
+    if BENCH in source[0]:
+        from segtutor.bench.report import markdown
+        from segtutor.reproduce.ledger import read
+
+        ledger = Path(app.srcdir).parent / "results" / "bench.jsonl"
+        app.env.note_dependency(str(ledger))
+        source[0] = source[0].replace(BENCH, markdown(read(ledger)))
     if not docname.startswith("notebooks/"):
         return
     notebook = json.loads(source[0])
