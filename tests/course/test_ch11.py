@@ -124,7 +124,7 @@ def test_crop_right():
         (overwrites, "work on a copy"),
         (lambda *x: cut(*x, before=False)[:1] + (cut(*x)[1][:-1],), "has shape"),
         (as_float, "keep uint8"),
-        (shifted, "expected"),
+        (shifted, "off by up to"),
     ],
 )
 def test_crop_mistakes(answer, words):

@@ -56,7 +56,7 @@ def _coverage(function: Callable) -> str | None:
         sentence = compare(got, right, causes, what=f"your function({length}, {crop})")
         if sentence:
             return sentence
-    if compare(function(5, 8), torch.ones(5)) is not None:
+    if compare(torch.as_tensor(function(5, 8)), torch.ones(5)) is not None:
         return (
             "right where the crop fits; a crop longer than the picture takes all of it (the rest "
             "is padding), so every pixel is seen: try length 5, crop 8."
