@@ -22,8 +22,8 @@ BENCH = "@BENCH@"  # stands for the tables made of results/bench.jsonl
 
 
 def prepare_source(app, docname: str, source: list[str]) -> None:
-    """The repository's address and the tables of the bench; in notebooks also links that work both in the repository and on the
-    site, and no widgets, since nothing moves without a kernel.
+    """The repository's address and the tables of the bench; in notebooks also links that work both
+    in the repository and on the site, and no widgets, since nothing moves without a kernel.
     """
     address = app.config.html_theme_options["repository_url"].rstrip("/")
     source[0] = source[0].replace(ADDRESS, address)
