@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -103,7 +104,7 @@ def largest_batch(work: Callable[[int], object], device: torch.device) -> int | 
         if room is None or one is None:
             return None
         each = max((three - one) / 2, 1e-3)  # MiB an image
-        return max(0, int((0.9 * room - one) / each) + 1)
+        return max(0, math.floor((0.9 * room - one) / each) + 1)
     good, bad = 0, 1
     while _goes(work, bad):
         good, bad = bad, 2 * bad

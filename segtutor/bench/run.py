@@ -60,7 +60,7 @@ def bench(
     dtype = torch.bfloat16 if uses_bfloat16(contest) else torch.float32
     rate = meter.matrix_rate(device, dtype)
     return {
-        "model": model if isinstance(model, str) else f"{model.family}-{model.decoder}",
+        "model": Path(model).name if isinstance(model, str) else f"{model.family}-{model.decoder}",
         "size": size,
         "batch": count,
         "classes": ours.config.classes,

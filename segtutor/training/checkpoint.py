@@ -45,9 +45,15 @@ class Checkpoint(NamedTuple):
     machine: dict
 
 
-def machine(processes: int = 1) -> dict:
-    """What bit-identical sums depend on besides the recipe."""
-    return {"threads": torch.get_num_threads(), "processes": processes, "torch": torch.__version__}
+def machine(processes: int = 1, device: str = "", precision: str = "") -> dict:
+    """What bit-identical sums depend on besides the recipe. precision: what "auto" came to."""
+    return {
+        "threads": torch.get_num_threads(),
+        "processes": processes,
+        "torch": torch.__version__,
+        "device": device,
+        "precision": precision,
+    }
 
 
 def save_checkpoint(
@@ -57,8 +63,8 @@ def save_checkpoint(
     recipe: Recipe,
     history: list[dict],
     *,
-    scaler: dict | None = None,
-    processes: int = 1,
+    scaler: dict,
+    machine: dict,
     kept: list[Path],
 ) -> Path:
     """Write everything needed to go on after `len(history)` steps.
@@ -77,8 +83,8 @@ def save_checkpoint(
         "recipe": recipe.to_dict(),
         "history": history,
         "optimiser": numbers,
-        "scaler": scaler or {},
-        "machine": machine(processes),
+        "scaler": scaler,
+        "machine": machine,
     }
     path = folder / f"step-{len(history):08d}.safetensors"
     try:
@@ -86,10 +92,8 @@ def save_checkpoint(
     except OSError as error:
         there = f"{kept[-1].name} is as it was" if kept else "there is no earlier one"
         raise OSError(
-            error.errno,
-            f"the checkpoint after step {len(history)} could not be written ({error}); {there}. "
-            "Make room and start the same command again",
-            str(path),
+            f"{path}, the checkpoint after step {len(history)}, could not be written ({error}); "
+            f"{there}. Make room and start the same command again"
         ) from error
     if path in kept:
         kept.remove(path)

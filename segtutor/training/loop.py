@@ -32,12 +32,19 @@ from segtutor.data.dataset import SegmentationData
 from segtutor.data.loading import batch_names, batches, number
 from segtutor.models import SegmentationModel
 from segtutor.training import distributed as crew
-from segtutor.training.checkpoint import BEST, find_checkpoint, save_checkpoint, write_whole
+from segtutor.training.checkpoint import (
+    BEST,
+    find_checkpoint,
+    machine,
+    save_checkpoint,
+    write_whole,
+)
 from segtutor.training.interrupt import StopAsked
 from segtutor.training.logs import Log
 from segtutor.training.precision import gradient_scaler
 from segtutor.training.recipes import Recipe
 from segtutor.training.schedule import rate
+from segtutor.weights.files import load_strictly
 
 
 def train(
@@ -79,10 +86,11 @@ def train(
     out_dir = writable(out_dir) if out_dir else None
     found = find_checkpoint(out_dir, recipe, processes=processes) if out_dir and resume else None
     if found:
-        model.load_state_dict(found.weights)
+        load_strictly(model, found.weights, source=str(found.path))
     trained = crew.place(model, recipe, accelerator)
     device = next(model.parameters()).device if processes == 1 else accelerator.device
-    precision = crew.settle_precision(recipe, device, accelerator)
+    precision = crew.settle_precision(recipe, device, accelerator, found)
+    here = machine(processes, device.type, precision)
     scaler = gradient_scaler(precision, device)
     economise(trained, recipe)
     network = crew.Objective(trained, recipe, data.ignore, precision)
@@ -153,9 +161,8 @@ def train(
             if verbose:
                 report(bar, history, recipe, resumed)
             if save and rank == 0:
-                state = scaler.state_dict()
-                save_checkpoint(out_dir, weights, moments, recipe, history, scaler=state,
-                                processes=processes, kept=kept)  # fmt: skip
+                save_checkpoint(out_dir, weights, moments, recipe, history,
+                                scaler=scaler.state_dict(), machine=here, kept=kept)  # fmt: skip
             if stop and not done:
                 accelerator.wait_for_everyone()
                 raise KeyboardInterrupt(
@@ -223,7 +230,7 @@ def gradient_norm(model: nn.Module) -> torch.Tensor:
 def is_best(history: list[dict]) -> bool:
     """Is the last evaluation above all earlier ones?"""
     *before, last = [row["miou"] for row in history if "miou" in row]
-    return all(last > earlier for earlier in before)
+    return last == last and not any(earlier >= last for earlier in before)  # nan is never
 
 
 def not_finite(loss: float, step: int, lr: float, names: list[str], kept: list[Path]) -> str:

@@ -25,7 +25,7 @@ RUNS = {
 }
 SMALL = ["steps=20", "batch=2", "precision=float32", "backbone=", "model.size=24,4,2",
          "model.image=32,32", "model.aux_layers=", "model.hidden=8", "model.head_hidden=8",
-         "warmup=1", "optimiser=adamw", "lr=1e-3"]  # fmt: skip
+         "model.decoder_heads=2", "warmup=1", "optimiser=adamw", "lr=1e-3"]  # fmt: skip
 WHERE = {
     "ade20k": "ade20k/ADEChallengeData2016/images/validation",
     "pascal_context": "VOCdevkit/VOC2010/JPEGImages",

@@ -3,15 +3,19 @@
 import json
 import os
 import signal
+import sys
+import types
 import warnings
 
 import pytest
 import torch
 
+from segtutor.models import segmenter_linear
 from segtutor.training import Recipe, train
 from segtutor.training import checkpoint as checkpoints
 from segtutor.training.checkpoint import find_checkpoint, write_whole
 from segtutor.training.interrupt import StopAsked
+from segtutor.training.loop import is_best
 from segtutor.weights import load_model
 from segtutor.weights.files import read_safetensors
 from tests.training.tiny import Halves, small, weights
@@ -105,8 +109,22 @@ def test_another_recipe_is_refused_with_a_list(tmp_path):
         run(tmp_path, recipe=other)
 
 
+def test_what_auto_came_to_stays(tmp_path, monkeypatch):
+    """It is measured, and the next measurement may come out otherwise."""
+    recipe = Recipe(steps=2, batch=2, optimiser="adamw")
+    monkeypatch.setattr("segtutor.training.distributed.fastest", lambda device: "bfloat16")
+    whole, _ = run(tmp_path / "whole", recipe=recipe)
+    with pytest.raises(KeyboardInterrupt):
+        data = Doing(1, lambda: os.kill(os.getpid(), signal.SIGINT))
+        run(tmp_path / "cut", data, recipe=recipe)
+    monkeypatch.setattr("segtutor.training.distributed.fastest", lambda device: "float32")
+    assert torch.equal(weights(whole), weights(run(tmp_path / "cut", recipe=recipe)[0]))
+
+
 def test_another_model_is_refused(tmp_path):
     run(tmp_path)
+    with pytest.raises(ValueError, match="belongs to another variant: the first tensor that diff"):
+        run(tmp_path, model=segmenter_linear(3, (24, 2, 3), patch=8, image=(32, 48)))
     model = small()
     model.encoder.freeze(1)
     with pytest.raises(ValueError, match="remembers 'encoder.*, which is not trained here"):
@@ -123,7 +141,7 @@ def no_large_files():
 
 
 def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, no_large_files):
-    with pytest.raises(OSError, match="after step 4 could not be .*step-00000002.safetensors is a"):
+    with pytest.raises(OSError, match="step 4, could not be .*step-00000002.safetensors is a"):
         run(tmp_path, Doing(8, no_large_files))
     assert names(tmp_path) == ["step-00000002.safetensors"] and not (tmp_path / ".part").exists()
     assert find_checkpoint(tmp_path, RECIPE).history[-1]["step"] == 1
@@ -229,3 +247,31 @@ def test_float16_keeps_its_scale_in_the_checkpoint(tmp_path):
     found = find_checkpoint(tmp_path / "cut", recipe)
     assert found.scaler["scale"] > 1 and len(found.history) == 2
     assert torch.equal(weights(whole), weights(run(tmp_path / "cut", recipe=recipe)[0]))
+
+
+def test_tensorboard_only_where_it_is_installed(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'segtutor\[train\]'"):
+        run(tmp_path, log_dir=tmp_path / "curves")
+    seen = []
+
+    class Writer:
+        def __init__(self, folder, purge_step):
+            seen.append((folder, purge_step))
+
+        def add_scalar(self, name, value, step):
+            seen.append((name, step))
+
+        def close(self):
+            seen.append("closed")
+
+    stand_in = types.SimpleNamespace(SummaryWriter=Writer)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", stand_in)
+    run(tmp_path, log_dir=tmp_path / "curves")
+    assert seen[0] == (str(tmp_path / "curves"), 0) and seen[-1] == "closed"
+    assert {("loss", 0), ("lr", 5)} <= set(seen[1:-1])
+
+
+def test_a_score_that_is_no_number_is_never_the_best():
+    rows = [{"miou": float("nan")}, {"miou": 0.2}, {}, {"miou": 0.2}, {"miou": 0.3}]
+    assert [is_best(rows[: i + 1]) for i in (0, 1, 3, 4)] == [False, True, False, True]
