@@ -53,7 +53,7 @@ def gallery(
         axis.set_axis_off()
     common = [k for k in pixels[: len(classes)].argsort(descending=True).tolist() if pixels[k]]
     entries = legend_patches([torch.tensor(common[:LEGEND])], classes, palette)
-    figure.tight_layout(rect=(0, 0.55 / figure.get_figheight(), 1, 1))
+    figure.tight_layout(rect=(0, 0.45 / figure.get_figheight(), 1, 1))
     figure.legend(handles=entries, loc="lower center", ncols=6, fontsize=9)
     return figure
 
