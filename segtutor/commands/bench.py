@@ -55,6 +55,7 @@ def _bench(options) -> int:
         rounds=options.rounds,
         photographs=options.photographs,
         data_root=options.data_root,
+        say=lambda line: print(line, flush=True),
     )
     print(table(record))
     if options.ledger:
