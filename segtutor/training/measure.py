@@ -24,8 +24,52 @@ import torch
 
 from segtutor.config import ModelConfig
 from segtutor.data.dataset import IGNORE, Sample
+from segtutor.decoders import AUX_LAYERS
 from segtutor.models import build
+from segtutor.training.memory import step_memory
 from segtutor.training.recipes import Recipe
+
+
+def _setting(decoder: str, classes: int, size: str, side: int, *, hidden: int = 256, **recipe):
+    family = "segmenter" if decoder in ("linear", "mask") else "setr"
+    config = ModelConfig(
+        family,
+        decoder,
+        classes,
+        size,
+        image=(side, side),
+        extra_tokens=() if decoder == "mla" else ("cls",),
+        aux_layers=AUX_LAYERS.get((decoder, 12), ()),
+        hidden=hidden,
+    )
+    return config, Recipe(steps=2, precision="float32", **recipe)
+
+
+# What the account is compared with: other decoders, sizes, crops, batches, optimisers and trades.
+SETTINGS = {
+    "linear tiny 512": _setting("linear", 150, "tiny", 512, batch=4),
+    "mask tiny 384": _setting("mask", 150, "tiny", 384, batch=4),
+    "mask tiny 320, 2 micro-batches": _setting("mask", 60, "tiny", 320, batch=8, accumulate=2),
+    "pup tiny 256": _setting("pup", 19, "tiny", 256, hidden=128, batch=4),
+    "mla small 256, AdamW": _setting("mla", 60, "small", 256, batch=4, optimiser="adamw"),
+    "naive small 384, checkpointing": _setting(
+        "naive", 19, "small", 384, batch=4, checkpoint_activations=True
+    ),
+}
+
+
+def predicted_peak(config: ModelConfig, recipe: Recipe, *, device: str = "cpu") -> int:
+    """What the account says of the same setting: bytes above the loaded model."""
+    m = step_memory(
+        config,
+        batch=recipe.batch // recipe.accumulate,
+        precision=recipe.precision,
+        optimiser=recipe.optimiser,
+        checkpoint=recipe.checkpoint_activations,
+        device=device,
+        carried=recipe.accumulate > 1,
+    )
+    return m.above_model
 
 
 class Noise:
