@@ -60,7 +60,7 @@ def _train(options) -> int:
     from segtutor.training.published import find_run, override, protocols
     from segtutor.weights import save_model
 
-    run = override(find_run(options.name), _changes(options.override))
+    run = override(find_run(options.name), changes(options.override))
     first = int(os.environ.get("RANK", 0)) == 0  # of the processes that a launcher started
     parts = assemble(run, options.data_root, weights=options.weights)
     out = writable(options.out or Path("runs") / run.name)
@@ -109,7 +109,8 @@ def _train(options) -> int:
     return 0
 
 
-def _changes(pairs: list[str]) -> dict[str, str]:
+def changes(pairs: list[str]) -> dict[str, str]:
+    """KEY=VALUE of the command line, for `override`."""
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:
         raise ValueError(f"--override {wrong[0]!r}: expected KEY=VALUE, such as steps=100")
