@@ -47,6 +47,9 @@ def add_train(commands) -> None:
     )
     parser.add_argument("--test-limit", type=int, help="test only on the first so many photographs")
     parser.add_argument("--test-batch", type=int, default=8, help="windows at once (default 8)")
+    parser.add_argument(
+        "--ledger", type=Path, help="append configuration, log and scores to this file at the end"
+    )
     parser.add_argument("--tensorboard", action="store_true", help="write its files into --out too")
     parser.set_defaults(run=_train)
 
@@ -55,6 +58,7 @@ def _train(options) -> int:
     import torch
 
     from segtutor.evaluation import as_text, evaluate_protocol, report, write_report
+    from segtutor.reproduce.trainings import record_training
     from segtutor.training.assemble import assemble
     from segtutor.training.loop import train, writable
     from segtutor.training.published import find_run, override, protocols
@@ -104,6 +108,8 @@ def _train(options) -> int:
         found = report(scores, parts.test_data, single, model=str(out / "model.safetensors"))
         write_report(out / "report.json", found)
         print(as_text(found))
+        if options.ledger:
+            record_training(out, options.ledger)
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     return 0

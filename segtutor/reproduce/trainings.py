@@ -37,12 +37,19 @@ def training_record(folder: str | Path) -> dict:
         "data": run["data"],
         "seed": run["recipe"]["seed"],
         "steps": len(rows),
-        "minutes": rows[-1]["seconds"] / 60,
+        "minutes": total_seconds(rows) / 60,
         **{key: report[key] for key in SCORES},
         "iou": {c["name"]: c["iou"] for c in report["classes"]},
         "config": run,
         "log": [[r["step"], round(r["loss"], 4), round(r["lr"], 8)] for r in rows[::every]],
     }
+
+
+def total_seconds(rows: list[dict]) -> float:
+    """Training time of a log; the clock of a resumed run starts again at 0."""
+    clock = [row["seconds"] for row in rows]
+    ends = [now for now, later in zip(clock, clock[1:], strict=False) if later < now]
+    return sum(ends) + clock[-1]
 
 
 def record_training(folder: str | Path, path: str | Path) -> dict:
