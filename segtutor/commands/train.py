@@ -47,6 +47,9 @@ def add_train(commands) -> None:
     )
     parser.add_argument("--test-limit", type=int, help="test only on the first so many photographs")
     parser.add_argument("--test-batch", type=int, default=8, help="windows at once (default 8)")
+    parser.add_argument(
+        "--ledger", type=Path, help="append configuration, log and scores to this file at the end"
+    )
     parser.add_argument("--tensorboard", action="store_true", help="write its files into --out too")
     parser.set_defaults(run=_train)
 
@@ -55,12 +58,13 @@ def _train(options) -> int:
     import torch
 
     from segtutor.evaluation import as_text, evaluate_protocol, report, write_report
+    from segtutor.reproduce.trainings import record_training
     from segtutor.training.assemble import assemble
     from segtutor.training.loop import train, writable
     from segtutor.training.published import find_run, override, protocols
     from segtutor.weights import save_model
 
-    run = override(find_run(options.name), _changes(options.override))
+    run = override(find_run(options.name), changes(options.override))
     first = int(os.environ.get("RANK", 0)) == 0  # of the processes that a launcher started
     parts = assemble(run, options.data_root, weights=options.weights)
     out = writable(options.out or Path("runs") / run.name)
@@ -104,10 +108,15 @@ def _train(options) -> int:
         found = report(scores, parts.test_data, single, model=str(out / "model.safetensors"))
         write_report(out / "report.json", found)
         print(as_text(found))
+        if options.ledger:
+            record_training(out, options.ledger)
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
     return 0
 
 
-def _changes(pairs: list[str]) -> dict[str, str]:
+def changes(pairs: list[str]) -> dict[str, str]:
+    """KEY=VALUE of the command line, for `override`."""
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:
         raise ValueError(f"--override {wrong[0]!r}: expected KEY=VALUE, such as steps=100")

@@ -181,6 +181,8 @@ def batches(
     )
     try:
         yield from loader
+    except ValueError as error:  # from a worker: with the worker's whole traceback in its text
+        raise ValueError(str(error).strip().rsplit("\nValueError: ", 1)[-1]) from error
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise

@@ -50,14 +50,45 @@ def bootstrap_miou(
     resemble each other and count for less than as many strangers. Raises ValueError when there are
     fewer than two things to draw from.
     """
-    hit, union = hit.double(), union.double()
+    scores = _scores((hit, union), groups, resamples, seed)  # (1 + R,)
+    return _interval(scores, level)
+
+
+def bootstrap_difference(
+    first: tuple[Tensor, Tensor],
+    second: tuple[Tensor, Tensor],
+    *,
+    groups: Sequence[Hashable] | None = None,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Interval of mIoU(first) - mIoU(second), two answers to the same images in the same order.
+
+    first, second: (hit, union), see `bootstrap_miou`. Every draw takes the same images for both, so
+    that hard images do not blur the difference.
+    """
+    if first[0].shape != second[0].shape:
+        raise ValueError(
+            f"the first answers have shape {tuple(first[0].shape)}, the second "
+            f"{tuple(second[0].shape)}: both must be of the same images and classes"
+        )
+    scores = [_scores(pair, groups, resamples, seed) for pair in (first, second)]  # (1 + R,) each
+    return _interval(scores[0] - scores[1], level)
+
+
+def _scores(
+    pair: tuple[Tensor, Tensor], groups: Sequence[Hashable] | None, resamples: int, seed: int
+) -> Tensor:
+    """mIoU of all images, then of every draw, (1 + R,)."""
+    hit, union = (t.double() for t in pair)
     if hit.shape != union.shape or hit.ndim != 2:
         raise ValueError(
             f"hit has shape {tuple(hit.shape)}, union {tuple(union.shape)}: expected (n, K) both"
         )
-    if not 0 < level < 1 or resamples < 1:
-        raise ValueError(f"level is {level} (expected 0 to 1), resamples {resamples} (1 or more)")
-    value = float(miou_of(hit.sum(0), union.sum(0)))
+    if resamples < 1:
+        raise ValueError(f"resamples is {resamples}, expected 1 or more")
+    whole = miou_of(hit.sum(0), union.sum(0))  # ()
     if groups is not None:
         if len(groups) != len(hit):
             raise ValueError(f"{len(groups)} group marks for {len(hit)} images")
@@ -74,10 +105,17 @@ def bootstrap_miou(
     drawn = torch.randint(n, (resamples, n), generator=generator)  # (R, n)
     times = torch.zeros(resamples, n, dtype=torch.float64)
     times.scatter_add_(1, drawn, torch.ones_like(times))  # how often each was drawn, (R, n)
-    scores = miou_of(times @ hit, times @ union)  # (R,)
-    scores = scores[~scores.isnan()]
-    if not len(scores):
+    return torch.cat([whole[None], miou_of(times @ hit, times @ union)])  # (1 + R,)
+
+
+def _interval(scores: Tensor, level: float) -> Interval:
+    """scores: (1 + R,), the first of all images."""
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}, expected 0 to 1")
+    value, draws = float(scores[0]), scores[1:]
+    draws = draws[~draws.isnan()]
+    if not len(draws):
         raise ValueError("no pixel of any image counts: are all labels 'ignore'?")
     ends = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
-    low, high = scores.quantile(ends).tolist()
+    low, high = draws.quantile(ends).tolist()
     return Interval(value, low, high, level)

@@ -75,8 +75,8 @@ class Scores:
         """mIoU of each image over the classes seen in it, (n,) float64. Its mean is not the mIoU
         of the set (chapter 12); it serves to find images worth looking at.
         """
-        union = self.true + self.predicted - self.hit  # (n, K)
-        return (self.hit.double() / union).nanmean(1)
+        hit, union = self.parts  # (n, K) both
+        return (hit.double() / union).nanmean(1)
 
     def extremes(self, count: int = 5) -> dict[str, list[tuple[int, float]]]:
         """{"best": ..., "worst": ...}, each (number of the image, its mIoU), the most extreme
@@ -92,9 +92,14 @@ class Scores:
         groups = size_groups(class_sizes(self.true))
         return iou_by_size(self.whole.iou, groups), groups
 
-    def interval(self, **options) -> Interval:
-        """Bootstrap interval of the mIoU; options as in `intervals.bootstrap_miou`."""
-        return bootstrap_miou(self.hit, self.true + self.predicted - self.hit, **options)
+    @property
+    def parts(self) -> tuple[Tensor, Tensor]:
+        """(hit, union) of each image, (n, K) both: what the functions of intervals.py take."""
+        return self.hit, self.true + self.predicted - self.hit
+
+    def interval(self, resamples: int = 1000) -> Interval:
+        """95 % bootstrap interval of the mIoU over images."""
+        return bootstrap_miou(*self.parts, resamples=resamples)
 
 
 def check_classes(model: nn.Module, data: SegmentationData, name: str = "the model") -> None:

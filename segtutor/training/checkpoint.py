@@ -4,8 +4,8 @@ Taught in   : chapter 13, Training recipes
 
 `step-00000500.safetensors` holds weights and optimiser moments as tensors and the rest (recipe,
 history, machine) as JSON in its header, so that they can never disagree. Nothing in it is
-executable. Every file is written under a temporary name, pushed to the disk and then renamed: what
-has the right name is whole. The last two are kept, in case somebody else's accident befalls one.
+executable. Every file is written elsewhere, pushed to the disk and then renamed: what has the right
+name is whole. The last two are kept, in case somebody else's accident befalls one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,7 @@ from segtutor.weights.files import read_safetensors
 
 BEST = "best.safetensors"
 PATTERN = re.compile(r"step-(\d{8})\.safetensors")
+PART = ".part"  # folder in which files are written
 KEPT = 2
 
 Moments = dict[str, dict]  # name of a parameter -> what its optimiser remembers of it
@@ -43,9 +45,15 @@ class Checkpoint(NamedTuple):
     machine: dict
 
 
-def machine(processes: int = 1) -> dict:
-    """What bit-identical sums depend on besides the recipe."""
-    return {"threads": torch.get_num_threads(), "processes": processes, "torch": torch.__version__}
+def machine(processes: int = 1, device: str = "", precision: str = "") -> dict:
+    """What bit-identical sums depend on besides the recipe. precision: what "auto" came to."""
+    return {
+        "threads": torch.get_num_threads(),
+        "processes": processes,
+        "torch": torch.__version__,
+        "device": device,
+        "precision": precision,
+    }
 
 
 def save_checkpoint(
@@ -55,8 +63,8 @@ def save_checkpoint(
     recipe: Recipe,
     history: list[dict],
     *,
-    scaler: dict | None = None,
-    processes: int = 1,
+    scaler: dict,
+    machine: dict,
     kept: list[Path],
 ) -> Path:
     """Write everything needed to go on after `len(history)` steps.
@@ -75,8 +83,8 @@ def save_checkpoint(
         "recipe": recipe.to_dict(),
         "history": history,
         "optimiser": numbers,
-        "scaler": scaler or {},
-        "machine": machine(processes),
+        "scaler": scaler,
+        "machine": machine,
     }
     path = folder / f"step-{len(history):08d}.safetensors"
     try:
@@ -84,10 +92,8 @@ def save_checkpoint(
     except OSError as error:
         there = f"{kept[-1].name} is as it was" if kept else "there is no earlier one"
         raise OSError(
-            error.errno,
-            f"the checkpoint after step {len(history)} could not be written ({error}); {there}. "
-            "Make room and start the same command again",
-            str(path),
+            f"{path}, the checkpoint after step {len(history)}, could not be written ({error}); "
+            f"{there}. Make room and start the same command again"
         ) from error
     if path in kept:
         kept.remove(path)
@@ -102,11 +108,16 @@ def save_checkpoint(
 def write_whole(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """A safetensors file that appears whole or not at all, even when the power fails.
 
-    Raises OSError when it cannot be written; nothing is left behind then.
+    It is written in a folder of its own, because safetensors may put files beside it that a killed
+    process would leave there. Raises OSError when it cannot be written; nothing is left behind.
     """
-    part = path.with_name(path.name + ".part")
+    part = path.parent / PART / path.name
     try:
+        part.parent.mkdir(exist_ok=True)
+        part.touch()
+        mode = part.stat().st_mode
         save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, part, metadata)
+        part.chmod(mode)  # safetensors would keep it from other users
         with open(part, "rb") as file:
             os.fsync(file.fileno())
         os.replace(part, path)
@@ -114,17 +125,14 @@ def write_whole(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]
             handle = os.open(path.parent, os.O_RDONLY)
             os.fsync(handle)
             os.close(handle)
-    except (OSError, SafetensorError) as error:
-        part.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise
-        raise OSError(str(error)) from error  # safetensors wraps "no space left" into its own
+    except SafetensorError as error:
+        raise OSError(str(error)) from error  # it wraps "no space left" into its own
+    finally:
+        shutil.rmtree(part.parent, ignore_errors=True)
 
 
 def checkpoints(folder: Path) -> list[tuple[int, Path]]:
-    """(step, file) of all checkpoints in a folder, oldest first. Unfinished files are removed."""
-    for part in folder.glob("*.safetensors.part"):
-        part.unlink(missing_ok=True)
+    """(step, file) of all checkpoints in a folder, oldest first."""
     found = [(PATTERN.fullmatch(path.name), path) for path in folder.glob("step-*.safetensors")]
     return sorted((int(match[1]), path) for match, path in found if match)
 
@@ -136,6 +144,7 @@ def find_checkpoint(folder: Path, recipe: Recipe, *, processes: int = 1) -> Chec
     run goes on, but its sums may differ in the last bit). Raises ValueError, listing what differs,
     when it was made by another recipe.
     """
+    shutil.rmtree(folder / PART, ignore_errors=True)  # what a killed run was writing
     for _, path in reversed(checkpoints(folder)):
         try:
             tensors, metadata = read_safetensors(path)

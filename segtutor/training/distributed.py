@@ -9,14 +9,15 @@ Official    : both repositories use PyTorch's DistributedDataParallel, with a me
 from __future__ import annotations
 
 import copy
+import math
 
 import torch
 from torch import Tensor, nn
 
 from segtutor.models import SegmentationModel, synchronise_batchnorm
-from segtutor.training.checkpoint import Moments, moments_of, put_moments
+from segtutor.training.checkpoint import Checkpoint, Moments, moments_of, put_moments
 from segtutor.training.losses import denominator, loss_from_coarse
-from segtutor.training.precision import autocast
+from segtutor.training.precision import autocast, fastest
 from segtutor.training.recipes import Recipe
 
 
@@ -85,7 +86,7 @@ def agree(accelerator, loss: Tensor, norm: Tensor, stop: bool) -> tuple[float, b
     if accelerator.num_processes > 1:
         seen = accelerator.reduce(seen, "sum") / accelerator.num_processes
     value, norm, stop = seen.tolist()
-    return value, bool(torch.isfinite(torch.tensor([value, norm])).all()), stop > 0
+    return value, math.isfinite(value) and math.isfinite(norm), stop > 0
 
 
 def sharded(accelerator) -> bool:
@@ -110,11 +111,25 @@ def place(model: SegmentationModel, recipe: Recipe, accelerator) -> Segmentation
     return copy.deepcopy(model) if sharded(accelerator) else model.to(accelerator.device)
 
 
-def one_precision(precision: str, accelerator) -> str:
-    """The same for all processes, though "auto" is measured by each."""
+def settle_precision(
+    recipe: Recipe, device: torch.device, accelerator, before: Checkpoint | None
+) -> str:
+    """The recipe's precision with "auto" decided: as `before`, if that was on such a device, else
+    measured, by the first process for all.
+    """
     from accelerate.utils import broadcast_object_list
 
-    return broadcast_object_list([precision])[0] if accelerator.num_processes > 1 else precision
+    precision = fastest(device) if recipe.precision == "auto" else recipe.precision
+    if before and recipe.precision == "auto" and before.machine["device"] == device.type:
+        precision = before.machine["precision"]
+    if accelerator.num_processes > 1:
+        precision = broadcast_object_list([precision])[0]
+    if precision == "float16" and sharded(accelerator):
+        raise ValueError(
+            "float16 under FSDP needs a gradient scaler that looks at all shards, which this loop "
+            "has not: set precision to bfloat16 or float32"
+        )
+    return precision
 
 
 def whole_state(accelerator, network: nn.Module, optimiser) -> tuple[dict[str, Tensor], Moments]:

@@ -32,12 +32,19 @@ from segtutor.data.dataset import SegmentationData
 from segtutor.data.loading import batch_names, batches, number
 from segtutor.models import SegmentationModel
 from segtutor.training import distributed as crew
-from segtutor.training import precision as formats
-from segtutor.training.checkpoint import BEST, find_checkpoint, save_checkpoint, write_whole
+from segtutor.training.checkpoint import (
+    BEST,
+    find_checkpoint,
+    machine,
+    save_checkpoint,
+    write_whole,
+)
 from segtutor.training.interrupt import StopAsked
 from segtutor.training.logs import Log
+from segtutor.training.precision import gradient_scaler
 from segtutor.training.recipes import Recipe
 from segtutor.training.schedule import rate
+from segtutor.weights.files import load_strictly
 
 
 def train(
@@ -70,7 +77,8 @@ def train(
     """
     from accelerate import Accelerator
 
-    accelerator = Accelerator(mixed_precision="no", device_placement=False)
+    on_cpu = not torch.cuda.is_available()  # several processes without a GPU must be told so
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision="no", device_placement=False)
     processes, rank = accelerator.num_processes, accelerator.process_index
     verbose = verbose and rank == 0
     if verbose:
@@ -78,12 +86,12 @@ def train(
     out_dir = writable(out_dir) if out_dir else None
     found = find_checkpoint(out_dir, recipe, processes=processes) if out_dir and resume else None
     if found:
-        model.load_state_dict(found.weights)
+        load_strictly(model, found.weights, source=str(found.path))
     trained = crew.place(model, recipe, accelerator)
     device = next(model.parameters()).device if processes == 1 else accelerator.device
-    precision = formats.fastest(device) if recipe.precision == "auto" else recipe.precision
-    precision = crew.one_precision(precision, accelerator)
-    scaler = formats.scaler(precision, device)
+    precision = crew.settle_precision(recipe, device, accelerator, found)
+    here = machine(processes, device.type, precision)
+    scaler = gradient_scaler(precision, device)
     economise(trained, recipe)
     network = crew.Objective(trained, recipe, data.ignore, precision)
     network, optimiser = accelerator.prepare(network, make_optimiser(trained, recipe))
@@ -153,9 +161,8 @@ def train(
             if verbose:
                 report(bar, history, recipe, resumed)
             if save and rank == 0:
-                state = scaler.state_dict()
-                save_checkpoint(out_dir, weights, moments, recipe, history, scaler=state,
-                                processes=processes, kept=kept)  # fmt: skip
+                save_checkpoint(out_dir, weights, moments, recipe, history,
+                                scaler=scaler.state_dict(), machine=here, kept=kept)  # fmt: skip
             if stop and not done:
                 accelerator.wait_for_everyone()
                 raise KeyboardInterrupt(
@@ -223,13 +230,14 @@ def gradient_norm(model: nn.Module) -> torch.Tensor:
 def is_best(history: list[dict]) -> bool:
     """Is the last evaluation above all earlier ones?"""
     *before, last = [row["miou"] for row in history if "miou" in row]
-    return all(last > earlier for earlier in before)
+    return last == last and not any(earlier >= last for earlier in before)  # nan is never
 
 
 def not_finite(loss: float, step: int, lr: float, names: list[str], kept: list[Path]) -> str:
     """The message about a loss or gradient that is no number."""
     saved = f"; {kept[-1]} is from before and good" if kept else ""
-    what = f"loss is {loss}" if loss != loss or abs(loss) == float("inf") else "the gradient is inf"
+    bad = loss != loss or abs(loss) == float("inf")
+    what = f"loss is {loss}" if bad else "the gradient is not finite"
     return (
         f"{what} at step {step} (learning rate {lr:.2g}): lower the learning rate or add warm-up. "
         f"The weights have not taken this step{saved}. Samples of its batch: {', '.join(names)}"

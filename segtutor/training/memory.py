@@ -26,10 +26,10 @@ from segtutor.config import ModelConfig
 from segtutor.decoders import mla_layers
 from segtutor.models import SegmentationModel, build
 from segtutor.tokens import dims_of
+from segtutor.training.losses import STRIP
 
 FLOAT = 4  # bytes
 SIZE = {"float32": 4, "bfloat16": 2, "float16": 2}
-STRIP = 32  # rows of pixels that the loss upsamples at a time
 
 
 @dataclass(frozen=True)
@@ -145,15 +145,17 @@ class _Step:
         """Everything a block keeps: 2 inputs of norms; the outputs of both norms, q, k, v, what
         attention returns; the hidden layer before and after GELU.
         """
-        kept = 2 * FLOAT * D + self.e * (D + 3 * D + D + D + 4 * D + 4 * D)
+        kept = 2 * FLOAT * D + self.e * (3 * D + 8 * D)  # norms; results of norms and heads; MLP
         kept += 4 * FLOAT + FLOAT * A  # means and spreads of the norms, log-sums of attention
-        if not self.fused or (dropout and not self.cuda):
-            kept += self.e * A * T  # the rows of the attention matrix
+        if self.fused and not (dropout and not self.cuda):
+            kept += self.e * 3 * D
+        else:  # step by step: q, k, v and the rows of the attention matrix, in float32 on a CPU
+            e = self.e if self.cuda else FLOAT
+            kept += e * (3 * D + A * T)
+            if dropout:  # its mask, and what is left of the rows
+                kept += (1 if self.cuda else e) * A * T + e * A * T
         if dropout:
-            mask = 1 if self.cuda else self.e
-            kept += mask * (D + 4 * D + D)
-            if not self.cuda:
-                kept += 2 * self.e * A * T  # its mask, and what is left of it
+            kept += (1 if self.cuda else self.e) * (D + 4 * D + D)  # masks
         return self.B * T * kept
 
     def tail(self) -> int:
@@ -224,14 +226,15 @@ class _Step:
         return blocks + last + norm
 
     def loss(self) -> int:
-        """The head with most cells: scores wide and their gradient; a strip of logits, their
-        exponentials, their gradient.
+        """The head with most cells: its scores and their gradient in float32; of one picture the
+        scores as wide as the labels, twice; of a strip of rows the logits and their soft-max.
         """
         scale = {"pup": 8, "mla": 4}.get(self.c.decoder, 1)
-        W = self.padded[1]
-        wide = self.B * self.c.classes * self.grid[0] * scale * W * FLOAT
-        strip = self.B * self.c.classes * STRIP * W * FLOAT
-        return 2 * wide + 3 * strip
+        cells = self.N * scale**2
+        K, W = self.c.classes, self.padded[1]
+        wide = K * W * self.grid[0] * scale
+        strip = max(STRIP["cuda" if self.cuda else "cpu"], W * K)
+        return FLOAT * (2 * self.B * K * cells + 2 * wide + 3 * strip)
 
     def backward(self, checkpoint: bool) -> int:
         """The last block on the way back: gradients of the stream and of the hidden layer; with

@@ -53,7 +53,7 @@ def autocast(precision: str, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype if on else torch.bfloat16, enabled=on)
 
 
-def scaler(precision: str, device: torch.device) -> torch.amp.GradScaler:
+def gradient_scaler(precision: str, device: torch.device) -> torch.amp.GradScaler:
     """Keeps float16 gradients away from zero by scaling the loss; for other formats it does
     nothing. precision: as in a recipe, but not "auto".
     """

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from segtutor.evaluation import bootstrap_miou
+from segtutor.evaluation import bootstrap_difference, bootstrap_miou
 
 
 def counts(images=40, classes=4, seed=0):
@@ -60,6 +60,19 @@ def test_a_class_missing_from_a_draw_does_not_count_there():
     hit, union = torch.tensor([[5, 0], [5, 8]]), torch.tensor([[10, 0], [10, 8]])
     found = bootstrap_miou(hit, union, resamples=500)
     assert (found.low, found.high) == (0.5, 0.75)  # 0.5 where only the first image was drawn
+
+
+def test_a_difference_is_drawn_in_pairs():
+    """A small gain on every image is certain, though the images differ by far more than that."""
+    hit, union = counts()
+    better = hit + union // 50
+    gain = bootstrap_difference((better, union), (hit, union))
+    alone, before = bootstrap_miou(better, union), bootstrap_miou(hit, union)
+    assert gain.value == pytest.approx(alone.value - before.value)
+    assert 0 < gain.low < gain.value < gain.high < 0.02
+    assert alone.low < before.high  # apart, the two intervals overlap
+    with pytest.raises(ValueError, match="both must be of the same images"):
+        bootstrap_difference((hit, union), (hit[:5], union[:5]))
 
 
 def test_mistakes_are_explained():
