@@ -9,9 +9,13 @@ import os
 import sys
 from pathlib import Path
 
+from segtutor.commands.bench import add_bench
 from segtutor.commands.data import add_data
 from segtutor.commands.evaluation import add_evaluate
+from segtutor.commands.plan import add_plan
 from segtutor.commands.prediction import add_predict
+from segtutor.commands.recipes import add_recipes
+from segtutor.commands.train import add_train
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,6 +28,10 @@ def main(arguments: list[str] | None = None) -> int:
     _add_models(commands)
     _add_convert(commands)
     add_data(commands)
+    add_recipes(commands)
+    add_plan(commands)
+    add_bench(commands)
+    add_train(commands)
     add_evaluate(commands)
     add_predict(commands)
     _add_reproduce(commands)

@@ -13,7 +13,7 @@ from pathlib import Path
 from segtutor import __version__, locations
 from segtutor.data import camvid
 from segtutor.reproduce.ledger import processor, versions
-from segtutor.training.precision import bfloat16_is_faster
+from segtutor.training.precision import fastest
 from segtutor.weights import PRETRAINED, find_weights
 
 BOOK_PACKAGES = ("papermill", "jupyter_book", "ipywidgets", "skimage")
@@ -47,8 +47,7 @@ def _devices() -> list[str]:
     else:
         lines.append("  no CUDA GPU: everything runs on the processor")
     kind = "cuda" if torch.cuda.is_available() else "cpu"
-    chosen = "bfloat16 autocast" if bfloat16_is_faster(kind) else "float32"
-    lines.append(f"  precision 'auto' means {chosen} here (measured)")
+    lines.append(f"  precision 'auto' means {fastest(torch.device(kind))} here (measured)")
     return lines
 
 

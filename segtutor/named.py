@@ -35,7 +35,7 @@ CONV_SEG_WIDTH = 512  # of the convolution that every SETR head inherits and nev
 class NamedModel:
     """One row. backbone: key of weights.BACKBONES. data: the set that `miou` (percent, single
     scale, on its validation images) and the crop belong to. source: where miou is printed.
-    recipe: the training run it belongs to.
+    recipe: the training that gave it, a name of training.published.RUNS.
     """
 
     name: str
@@ -101,8 +101,9 @@ def _setr(decoder, size, backbone, data, steps, miou, source) -> NamedModel:
         normalisation="imagenet",
         aux_layers=AUX_LAYERS[decoder, SIZES[encoder][1]],
     )
-    recipe = f"setr-{data.lower()}-{steps}k"
-    return NamedModel(f"setr-{decoder}-{size}", config, backbone, data, miou, source, recipe)
+    name = f"setr-{decoder}-{size}"
+    recipe = f"{data.lower()}-{name}-{steps}k"
+    return NamedModel(name, config, backbone, data, miou, source, recipe)
 
 
 def _segmenter(decoder, size, patch, backbone, miou, source, side=512) -> NamedModel:
@@ -119,14 +120,15 @@ def _segmenter(decoder, size, patch, backbone, miou, source, side=512) -> NamedM
         normalisation="imagenet" if deit else "half",
     )
     name = f"segmenter-{decoder}-{size}-{patch}" + (f"-{side}" if side != 512 else "")
-    recipe = f"segmenter-ade20k-{side}"
-    return NamedModel(name, config, backbone, "ADE20K", miou, source, recipe)
+    return NamedModel(name, config, backbone, "ADE20K", miou, source, f"ade20k-{name}")
 
 
 def _table() -> dict[str, NamedModel]:
     rows = [_setr(*row) for row in SETR]
     row = _setr(*HYBRID)
-    rows.append(replace(row, name=row.backbone, config=replace(row.config, backbone="resnet50")))
+    config = replace(row.config, backbone="resnet50")
+    recipe = "cityscapes-setr-hybrid-80k-in21k-in21k"
+    rows.append(replace(row, name=row.backbone, config=config, recipe=recipe))
     for size, patch, backbone, linear, _ in SEGMENTER:
         rows.append(_segmenter("linear", size, patch, backbone, linear, "table 3"))
     for size, patch, backbone, _, mask in SEGMENTER:

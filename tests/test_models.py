@@ -64,7 +64,7 @@ def test_the_two_matrices_are_the_interpolation(source, target, align_corners):
     torch.testing.assert_close(rows @ scores @ cols.T, wanted, atol=1e-5, rtol=1e-5)
     size = (target[0] - 3, target[1] - 5)
     coarse = Coarse(scores, (), target, align_corners)
-    got = predict_from_coarse(coarse, size, strip=7)
+    got = predict_from_coarse(coarse, size, tile=7)
     assert (got == upsample(coarse, size).argmax(1)).float().mean() > 0.999  # ties may differ
 
 

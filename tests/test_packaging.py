@@ -34,13 +34,18 @@ def test_conda_environment_has_the_same_names_and_bounds():
     assert theirs == ours
 
 
-def test_conda_environment_brings_the_baselines_by_pip():
-    pip = re.findall(r"^      - (\S+ \S+)", (ROOT / "environment.yml").read_text(), re.M)
-    assert pip == ["-e .[baselines]"] and "baselines" in PROJECT["optional-dependencies"]
+def test_conda_environment_brings_the_other_extras_by_pip():
+    pip = re.findall(r"^      - -e \.\[(\S+)\]", (ROOT / "environment.yml").read_text(), re.M)
+    extras = set(PROJECT["optional-dependencies"]) - {"book", "dev", "course"}
+    assert [set(found.split(",")) for found in pip] == [extras]
 
 
 def test_requirements_are_lower_bounds():
-    for requirement in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["baselines"]:
+    for requirement in PROJECT["dependencies"] + [
+        r
+        for extra in ("baselines", "train", "video")
+        for r in PROJECT["optional-dependencies"][extra]
+    ]:
         assert re.fullmatch(r">=[\d.]+", split(requirement)[1]), requirement
 
 

@@ -20,9 +20,11 @@ ORDER = [
     "evaluation",
     "training",
 ]
-LEAVES = ["insight", "reproduce", "course", "doctor", "commands", "cli"]
+LEAVES = ["insight", "reproduce", "course", "doctor", "bench", "commands", "cli"]
 ALLOWED_BETWEEN_LEAVES = {
     ("doctor", "reproduce"),
+    ("bench", "insight"),
+    ("commands", "bench"),
     ("commands", "insight"),
     ("commands", "reproduce"),
     ("cli", "commands"),

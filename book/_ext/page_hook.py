@@ -18,14 +18,22 @@ log = logging.getLogger(__name__)
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ADDRESS = "@REPOSITORY@"  # stands for `repository.url` of _config.yml
+BENCH = "@BENCH@"  # stands for the tables made of results/bench.jsonl
 
 
 def prepare_source(app, docname: str, source: list[str]) -> None:
-    """The repository's address; in notebooks also links that work both in the repository and on the
-    site, and no widgets, since nothing moves without a kernel.
+    """The repository's address and the tables of the bench; in notebooks also links that work both
+    in the repository and on the site, and no widgets, since nothing moves without a kernel.
     """
     address = app.config.html_theme_options["repository_url"].rstrip("/")
     source[0] = source[0].replace(ADDRESS, address)
+    if BENCH in source[0]:
+        from segtutor.bench.report import markdown
+        from segtutor.reproduce.ledger import read
+
+        ledger = Path(app.srcdir).parent / "results" / "bench.jsonl"
+        app.env.note_dependency(str(ledger))
+        source[0] = source[0].replace(BENCH, markdown(read(ledger)))
     if not docname.startswith("notebooks/"):
         return
     notebook = json.loads(source[0])
@@ -116,18 +124,37 @@ def mend_body(app, pagename: str, templatename: str, context: dict, doctree) -> 
         context["generate_toctree_html"] = named
 
 
-def renew_listings(app) -> None:
-    """Sphinx would keep listings of unchanged files, with an old table of contents beside them."""
+def renew_listings(app) -> list:
+    """Sphinx would keep listings of unchanged files, with an old table of contents beside them.
+    Called just before they are written, so not at all when no page has changed.
+    """
     shutil.rmtree(Path(app.outdir) / "_modules", ignore_errors=True)
+    return []  # no further pages from us
+
+
+def first_page(app, error) -> None:
+    """index.html leads on to the first page. Jupyter Book's own has no language, title or icon, so
+    that a browser asks the server for a favicon.ico that is not there.
+    """
+    if error is None:
+        first, title = f"{app.config.root_doc}.html", app.config.html_title
+        icon = f"_static/{app.config.html_favicon.rpartition('/')[2]}"
+        Path(app.outdir, "index.html").write_text(
+            f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
+            f'<link rel="icon" href="{icon}">\n'
+            f'<meta http-equiv="refresh" content="0; url={first}"></head>\n'
+            f'<body><a href="{first}">{title}</a></body></html>\n'
+        )
 
 
 def setup(app) -> dict:
     NbElementRenderer.render_image = image_with_alt
-    app.connect("builder-inited", renew_listings)
+    app.connect("html-collect-pages", renew_listings)
     app.connect("source-read", prepare_source)
     app.connect("doctree-resolved", ask_for_alt)
     app.connect("doctree-resolved", keep_tags)
     app.connect(
         "html-page-context", mend_body, priority=900
     )  # after Sphinx's own mathjax extension
+    app.connect("build-finished", first_page)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

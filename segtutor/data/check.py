@@ -7,26 +7,16 @@ segtutor data check NAME
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from segtutor.data.ade20k import ADE20K
-from segtutor.data.camvid import CamVid
-from segtutor.data.cityscapes import Cityscapes
 from segtutor.data.dataset import SegmentationData
-from segtutor.data.pascal_context import PascalContext
+from segtutor.data.prepare import half_unpacked
+from segtutor.data.readers import READERS, extra_splits, reader
 
-# name on the command line -> reader, its splits, can it leave out samples without partner?
-READERS: dict[str, tuple[Callable[..., SegmentationData], tuple[str, ...], bool]] = {
-    "ade20k": (ADE20K, ("train", "val"), True),
-    "pascal_context": (PascalContext, ("train", "val"), True),
-    "pascal_context_59": (partial(PascalContext, classes=59), ("train", "val"), True),
-    "cityscapes": (Cityscapes, ("train", "val"), True),
-    "camvid": (CamVid, ("train", "val", "test"), False),
-}
+__all__ = ["READERS", "Checked", "Problem", "check", "reader", "report"]
 
 
 class Problem(NamedTuple):
@@ -41,13 +31,6 @@ class Checked(NamedTuple):
 
     counts: dict[str, int]
     problems: list[Problem]
-
-
-def reader(name: str) -> Callable[..., SegmentationData]:
-    """The reader behind a name, called with (split, data_root)."""
-    if name not in READERS:
-        raise ValueError(f"unknown data set {name!r}; there are {', '.join(READERS)}")
-    return READERS[name][0]
 
 
 def check(
@@ -65,7 +48,7 @@ def check(
     """
     open_split, (_, known, lenient) = reader(name), READERS[name]
     counts, problems = {}, []
-    for split in splits or known:
+    for split in splits or (*known, *extra_splits(name, data_root)):
         try:
             data = open_split(split, data_root, **({"strict": False} if lenient else {}))
         except OSError as error:
@@ -87,6 +70,7 @@ def check(
                 )
             )
         problems += found
+    problems += [Problem("all", what) for what in half_unpacked(name, data_root)]
     return Checked(counts, problems)
 
 

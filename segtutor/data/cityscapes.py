@@ -1,10 +1,12 @@
-"""Cityscapes, finely annotated: 19 classes of street scenes at 1024x2048 (Cordts et al. 2016).
+"""Cityscapes: 19 classes of street scenes at 1024x2048 (Cordts et al. 2016).
 
 Taught in   : chapter 11
-Layout      : leftImg8bit/{train,val,test}/CITY/NAME_leftImg8bit.png and
-              gtFine/{train,val,test}/CITY/NAME_gtFine_labelIds.png
+Layout      : leftImg8bit/{train,val,test,train_extra}/CITY/NAME_leftImg8bit.png and
+              gtFine/{train,val,test}/CITY/NAME_gtFine_labelIds.png; for `train_extra`, annotated
+              coarsely, gtCoarse/train_extra/CITY/NAME_gtCoarse_labelIds.png
 Labels      : ids 0..33 are turned into the 19 evaluated classes when read, so that no extra files
-              have to be made; folders that hold only *_labelTrainIds.png are read as well.
+              have to be made. Where they are missing, *_labelTrainIds.png is read, else
+              *_polygons.json painted (`polygons.py`).
 Licence     : non-commercial, from cityscapes-dataset.com after registration; never shipped here.
 """
 
@@ -13,10 +15,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
-from segtutor.data.dataset import IGNORE
+from segtutor.data.dataset import IGNORE, read_label
 from segtutor.data.paired import (
     PairedData,
     by_name,
@@ -26,10 +29,12 @@ from segtutor.data.paired import (
     translated,
     translation,
 )
+from segtutor.data.polygons import paint_polygons
 
-SPLITS = ("train", "val", "test")
+SPLITS = ("train", "val", "test", "train_extra")
 FULL_SIZE = (1024, 2048)
 ARCHIVES = ("leftImg8bit_trainvaltest.zip", "gtFine_trainvaltest.zip")
+EXTRA_ARCHIVES = ("leftImg8bit_trainextra.zip", "gtCoarse.zip")
 _TABLE = table("cityscapes")
 _EVALUATED = sorted(
     (row for row in _TABLE["labels"] if row[2] != IGNORE and row[1] >= 0), key=lambda row: row[2]
@@ -43,8 +48,13 @@ FROM_LABEL_IDS = translation(
 FROM_TRAIN_IDS = translation({IGNORE: IGNORE, **{k: k for k in range(len(CLASSES))}})
 
 
+# which file is read where a photograph has several
+ENDINGS = ("_labelIds.png", "_labelTrainIds.png", "_polygons.json")
+
+
 class Cityscapes(PairedData):
-    """Cityscapes. split: train (2 975), val (500) or test (1 525, every pixel ignored).
+    """Cityscapes. split: train (2 975), val (500), test (1 525, every pixel ignored) or train_extra
+    (19 998, annotated coarsely: most pixels near borders are ignored).
 
     data_root: folder that holds leftImg8bit and gtFine, or cityscapes/ with them; None looks where
     `segtutor.locations` says. Raises FileNotFoundError where files are missing.
@@ -55,32 +65,61 @@ class Cityscapes(PairedData):
     ):
         if split not in SPLITS:
             raise ValueError(f"unknown Cityscapes split {split!r}; there are {', '.join(SPLITS)}")
-        photos, fine = f"leftImg8bit/{split}", f"gtFine/{split}"
+        kind = "gtCoarse" if split == "train_extra" else "gtFine"
+        photos, annotation = f"leftImg8bit/{split}", f"{kind}/{split}"
         root = find_root(
             "Cityscapes",
             folders=("cityscapes",),
             marks=("leftImg8bit", "gtFine"),
-            needed=(photos,) if split == "test" else (photos, fine),
-            archives=ARCHIVES,
+            needed=(photos,) if split == "test" else (photos, annotation),
+            archives=EXTRA_ARCHIVES if split == "train_extra" else ARCHIVES,
             data_root=data_root,
         )
-        labels, translate = None, FROM_LABEL_IDS
-        if split != "test":
-            ending = "_gtFine_labelIds.png"
-            labels = by_name(root / fine, f"*/*{ending}", ending)
-            if not labels:
-                ending, translate = "_gtFine_labelTrainIds.png", FROM_TRAIN_IDS
-                labels = by_name(root / fine, f"*/*{ending}", ending)
+        labels = None if split == "test" else label_files(root / annotation, kind)
         super().__init__(
             name=f"Cityscapes {split}",
             classes=CLASSES,
             palette=PALETTE,
             images=by_name(root / photos, "*/*_leftImg8bit.png", "_leftImg8bit.png"),
             labels=labels,
-            translate=translate,
+            translate=FROM_LABEL_IDS,
             published=_TABLE["published"][split],
             strict=strict,
         )
+
+    def read_label(self, index: int) -> Tensor:
+        return read_classes(self.labels[index])
+
+
+def label_files(folder: Path, kind: str) -> dict[str, Path]:
+    """{photograph's name: the file its labels are read from} under gtFine/SPLIT or
+    gtCoarse/SPLIT."""
+    found: dict[str, Path] = {}
+    for ending in reversed(ENDINGS):  # the best kind comes last and wins
+        found |= by_name(folder, f"*/*_{kind}{ending}", f"_{kind}{ending}")
+    return found
+
+
+def read_classes(path: Path) -> Tensor:
+    """Classes 0..18 and 255, (H, W) uint8, from any of the three kinds of label file."""
+    if path.suffix == ".json":
+        return to_train_ids(torch.from_numpy(paint_polygons(path)), path)
+    if path.name.endswith(ENDINGS[1]):
+        return translated(read_label(path), FROM_TRAIN_IDS, path)
+    return to_train_ids(read_label(path), path)
+
+
+def write_train_ids(path: Path) -> Path:
+    """Write NAME_labelTrainIds.png beside a *_labelIds.png or *_polygons.json, as other code bases
+    want it. Returns its path; what is there already stays.
+    """
+    stem = path.name.removesuffix(ENDINGS[0]).removesuffix(ENDINGS[2])
+    target = path.with_name(stem + ENDINGS[1])
+    if not target.exists():
+        part = target.with_suffix(".part")
+        Image.fromarray(read_classes(path).numpy()).save(part, "PNG")
+        part.replace(target)
+    return target
 
 
 def to_train_ids(label_ids: Tensor, source: str | Path = "label ids") -> Tensor:

@@ -20,6 +20,8 @@ from PIL import Image
 from segtutor.data import camvid
 from segtutor.data.dataset import IGNORE
 from segtutor.data.paired import table
+from segtutor.data.pascal_context import ANNOTATION_IDS
+from segtutor.data.rle import encode
 from segtutor.data.toyscenes import ToyScenes
 
 # ToyScenes' classes sky, building, tree, grass, road, water, car, person, as a benchmark names them
@@ -41,12 +43,15 @@ def write_miniature(
     count: int = 6,
     size: tuple[int, int] = (96, 128),
     seed: int = 0,
+    raw: bool = False,
 ) -> Path:
     """Write a tree of `name` under `folder` and return `folder`, which is its data_root.
 
     name: one of NAMES; several may share a folder. count: photographs per split with labels (test
-    splits without labels get two). size: (H, W) of all. The same arguments write the same pixels.
-    Readers, `segtutor data check --subset`, training and evaluation take it for the real thing.
+    splits without labels get two). size: (H, W) of all. raw: as before `segtutor data prepare`:
+    Pascal Context's labels as trainval_merged.json, Cityscapes' as polygons only. The
+    same arguments write the same pixels. Readers, `segtutor data check --subset`, training and
+    evaluation take it for the real thing.
     """
     writers = {
         "ade20k": _ade20k,
@@ -66,7 +71,7 @@ def write_miniature(
             image, label, _ = toys[i]
             yield i, image.permute(1, 2, 0).numpy(), code[label.numpy()]  # (H, W, 3), (H, W)
 
-    writers[name](Path(folder), scenes)
+    writers[name](Path(folder), scenes, raw)
     return Path(folder)
 
 
@@ -87,7 +92,7 @@ def codes(name: str) -> np.ndarray:
     return code
 
 
-def _ade20k(folder: Path, scenes) -> None:
+def _ade20k(folder: Path, scenes, raw: bool) -> None:
     root = folder / "ADEChallengeData2016"
     for split, part in (("train", "training"), ("val", "validation")):
         for i, photo, label in scenes(split):
@@ -98,37 +103,49 @@ def _ade20k(folder: Path, scenes) -> None:
         _save(photo, folder / "release_test" / "testing" / f"ADE_test_{i + 1:08d}.jpg")
 
 
-def _pascal_context(folder: Path, scenes) -> None:
-    root = folder / "VOCdevkit" / "VOC2010"
+def _pascal_context(folder: Path, scenes, raw: bool) -> None:
+    root, pictures, masks = folder / "VOCdevkit" / "VOC2010", [], []
     for split, year in (("train", 2008), ("val", 2009)):
         names = []
         for i, photo, label in scenes(split):
             names.append(f"{year}_{i + 1:06d}")
             _save(photo, root / "JPEGImages" / f"{names[-1]}.jpg")
-            _save(label, root / "SegmentationClassContext" / f"{names[-1]}.png")
-        lists = root / "ImageSets" / "SegmentationContext"
-        lists.mkdir(parents=True, exist_ok=True)
-        (lists / f"{split}.txt").write_text("".join(f"{name}\n" for name in names))
+            if not raw:
+                _save(label, root / "SegmentationClassContext" / f"{names[-1]}.png")
+                continue
+            number = int(names[-1].replace("_", ""))
+            sides = {"height": label.shape[0], "width": label.shape[1]}
+            file = {"file_name": f"{names[-1]}.jpg", "phase": split}
+            pictures.append({"image_id": number, **sides, **file})
+            for k in np.unique(label[label > 0]).tolist():
+                kind = {"image_id": number, "category_id": ANNOTATION_IDS[k]}
+                masks.append({**kind, "id": len(masks) + 1, "segmentation": encode(label == k)})
+        if not raw:
+            lists = root / "ImageSets" / "SegmentationContext"
+            lists.mkdir(parents=True, exist_ok=True)
+            (lists / f"{split}.txt").write_text("".join(f"{name}\n" for name in names))
+    if raw:
+        content = {"images": pictures, "annos_segmentation": masks}
+        (root / "trainval_merged.json").write_text(json.dumps(content))
 
 
-def _cityscapes(folder: Path, scenes) -> None:
+def _cityscapes(folder: Path, scenes, raw: bool) -> None:
     root = folder / "cityscapes"
     for split, cities in (("train", ("aachen", "bochum")), ("val", ("lindau",))):
         for i, photo, label in scenes(split):
             city = cities[i % len(cities)]
             stem = f"{split}/{city}/{city}_{i:06d}_000019"
             _save(photo, root / "leftImg8bit" / f"{stem}_leftImg8bit.png")
-            _annotate(label, runs(label), root / "gtFine" / f"{stem}_gtFine")
-            _annotate(None, cells(label), root / "gtCoarse" / f"{stem}_gtCoarse", label.shape)
+            _annotate(label.shape, runs(label), root / "gtFine" / f"{stem}_gtFine", raw)
     for i, photo, label in scenes("test", 4):  # other scenes: two for the server, two "extra"
         part, city = (("test", "berlin"), ("train_extra", "augsburg"))[i // 2]
         stem = f"{part}/{city}/{city}_{i:06d}_000019"
         _save(photo, root / "leftImg8bit" / f"{stem}_leftImg8bit.png")
         if part == "train_extra":
-            _annotate(None, cells(label), root / "gtCoarse" / f"{stem}_gtCoarse", label.shape)
+            _annotate(label.shape, cells(label), root / "gtCoarse" / f"{stem}_gtCoarse", raw)
 
 
-def _camvid(folder: Path, scenes) -> None:
+def _camvid(folder: Path, scenes, raw: bool) -> None:
     root = folder / "camvid"
     for split in ("train", "val", "test"):
         for i, photo, label in scenes(split):
@@ -168,23 +185,20 @@ def cells(label: np.ndarray) -> list[Box]:
     return boxes
 
 
-def _annotate(
-    label: np.ndarray | None, boxes: list[Box], stem: Path, size: tuple[int, int] = (0, 0)
-) -> None:
-    """Write STEM_labelIds.png and STEM_polygons.json. label None: painted from the boxes."""
-    if label is None:
-        label = np.zeros(size, np.uint8)
-        for value, left, top, right, bottom in boxes:
-            label[top : bottom + 1, left : right + 1] = value
+def _annotate(size: tuple[int, int], boxes: list[Box], stem: Path, raw: bool) -> None:
+    """Write STEM_polygons.json and, unless raw, STEM_labelIds.png."""
     names = {row[1]: row[0] for row in table("cityscapes")["labels"]}
-    objects = [
-        {"label": names[value], "polygon": [[a, b], [c, b], [c, d], [a, d]]}
-        for value, a, b, c, d in boxes
-        if value  # "unlabeled" is what nobody draws
-    ]
-    _save(label, stem.with_name(f"{stem.name}_labelIds.png"))
-    polygons = {"imgHeight": label.shape[0], "imgWidth": label.shape[1], "objects": objects}
-    stem.with_name(f"{stem.name}_polygons.json").write_text(json.dumps(polygons))
+    label, objects = np.zeros(size, np.uint8), []
+    for value, left, top, right, bottom in boxes:
+        label[top : bottom + 1, left : right + 1] = value
+        if value:  # "unlabeled" is what nobody draws
+            corners = [[left, top], [right, top], [right, bottom], [left, bottom]]
+            objects.append({"label": names[value], "polygon": corners})
+    if not raw:
+        _save(label, stem.with_name(f"{stem.name}_labelIds.png"))
+    path = stem.with_name(f"{stem.name}_polygons.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"imgHeight": size[0], "imgWidth": size[1], "objects": objects}))
 
 
 def _save(pixels: np.ndarray, path: Path) -> None:

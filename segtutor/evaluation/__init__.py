@@ -5,6 +5,7 @@ from segtutor.evaluation.evaluate import evaluate, majority_answer
 from segtutor.evaluation.inference import answers, logits_of_copies, probabilities, task_of
 from segtutor.evaluation.intervals import Interval, bootstrap_difference, bootstrap_miou
 from segtutor.evaluation.metrics import MeanIoU
+from segtutor.evaluation.piecewise import predict_windows
 from segtutor.evaluation.protocols import (
     Protocol,
     own_protocol,
@@ -36,6 +37,7 @@ __all__ = [
     "majority_answer",
     "near_border",
     "own_protocol",
+    "predict_windows",
     "probabilities",
     "protocol_for",
     "report",

@@ -10,7 +10,7 @@ import torch
 from segtutor.data.dataset import SegmentationData, count_classes
 from segtutor.data.transforms import normalise
 from segtutor.evaluation.metrics import MeanIoU
-from segtutor.evaluation.windows import sliding_window
+from segtutor.evaluation.piecewise import predict_windows
 from segtutor.models import SegmentationModel
 from segtutor.upsampling import Size
 
@@ -48,7 +48,7 @@ def evaluate(
             predicted = model.predict(images)  # (1, H, W)
         else:
             step = stride or tuple(2 * side // 3 for side in window)
-            predicted = sliding_window(model, images, window, step).argmax(1)  # (1, H, W)
+            predicted = predict_windows(model, images, window, step)  # (1, H, W)
         score.update(predicted[0].cpu(), sample.label)
     model.train(was_training)
     return score

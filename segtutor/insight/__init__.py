@@ -3,6 +3,7 @@
 from segtutor.insight.attention import attention_figure, attention_of_patch
 from segtutor.insight.capture import capture
 from segtutor.insight.confusion import confused_pairs, confusion_alt, confusion_figure
+from segtutor.insight.galleries import gallery, iou_bars, iou_words
 from segtutor.insight.plots import COLOURS, curves, segmentation, show, smoothed, use_style
 from segtutor.insight.positions import position_similarity, position_tiles
 from segtutor.insight.widgets import live
@@ -16,6 +17,9 @@ __all__ = [
     "confusion_alt",
     "confusion_figure",
     "curves",
+    "gallery",
+    "iou_bars",
+    "iou_words",
     "live",
     "position_similarity",
     "position_tiles",

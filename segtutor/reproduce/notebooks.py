@@ -23,6 +23,7 @@ from segtutor.reproduce.ledger import versions
 from segtutor.reproduce.profiles import check_profile
 
 ROOT = Path(__file__).resolve().parents[2]
+KINDS = ("[0-9][0-9]_*.ipynb", "train_*.ipynb")  # chapters; full trainings
 SECONDS = {
     "smoke": 300,
     "cpu": 1500,
@@ -45,8 +46,10 @@ class Outcome:
 
 
 def find_notebooks(folder: Path = ROOT / "notebooks", only: list[str] = ()) -> list[Path]:
-    """The chapters' notebooks, in order. only: names or beginnings of names, e.g. ["02"]."""
-    found = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    """The notebooks in the book's order: the chapters, then the full trainings. only: names or
+    beginnings of names, e.g. ["02"] or ["train_ade20k"].
+    """
+    found = [path for kind in KINDS for path in sorted(folder.glob(kind))]
     chosen = [p for p in found if not only or any(p.stem.startswith(o) for o in only)]
     if not chosen:
         there = ", ".join(p.stem for p in found) or "none"

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from segtutor.tokens.block import Block
 from segtutor.tokens.patch import Grid, PatchEmbed, grid_of
@@ -105,6 +106,7 @@ class Encoder(nn.Module):
             for rate in rates
         )
         self.norm = nn.LayerNorm(width, eps=norm_eps) if final_norm else None
+        self.checkpointing = False  # True: forget activations inside blocks, compute them twice
         self.apply(initialise)
         for name in extra_tokens:
             nn.init.normal_(getattr(self, f"{name}_token"), std=0.02)
@@ -148,7 +150,10 @@ class Encoder(nn.Module):
         x = F.dropout(self.pos_embed(x, grid), self.dropout, self.training)  # (B, E + N, D)
         kept = {}
         for i, block in enumerate(self.blocks):
-            x = block(x, mask)  # (B, E + N, D)
+            if self.checkpointing and torch.is_grad_enabled():
+                x = checkpoint(block, x, mask, use_reentrant=False)  # (B, E + N, D)
+            else:
+                x = block(x, mask)  # (B, E + N, D)
             if i in wanted:
                 kept[i] = x
         x = self.norm(x) if self.norm is not None else x  # (B, E + N, D)

@@ -3,6 +3,14 @@
 from segtutor.training.loop import train
 from segtutor.training.losses import balanced_weights, cross_entropy, loss_from_coarse
 from segtutor.training.recipes import Recipe
-from segtutor.training.schedule import poly
+from segtutor.training.schedule import cosine, poly
 
-__all__ = ["Recipe", "balanced_weights", "cross_entropy", "loss_from_coarse", "poly", "train"]
+__all__ = [
+    "Recipe",
+    "balanced_weights",
+    "cosine",
+    "cross_entropy",
+    "loss_from_coarse",
+    "poly",
+    "train",
+]

@@ -2,83 +2,216 @@
 
 Taught in   : chapter 13, Training recipes
 
-One safetensors file, written under a temporary name and then renamed: weights and optimiser
-moments as tensors, the rest (history, recipe) as JSON in its header, so that the two can never
-disagree. Nothing in it is executable.
+`step-00000500.safetensors` holds weights and optimiser moments as tensors and the rest (recipe,
+history, machine) as JSON in its header, so that they can never disagree. Nothing in it is
+executable. Every file is written elsewhere, pushed to the disk and then renamed: what has the right
+name is whole. The last two are kept, in case somebody else's accident befalls one.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
+import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from segtutor.training.recipes import Recipe
 from segtutor.weights.files import read_safetensors
 
-NAME = "checkpoint.safetensors"
+BEST = "best.safetensors"
+PATTERN = re.compile(r"step-(\d{8})\.safetensors")
+PART = ".part"  # folder in which files are written
+KEPT = 2
+
+Moments = dict[str, dict]  # name of a parameter -> what its optimiser remembers of it
+
+
+class Checkpoint(NamedTuple):
+    """What was read. scaler: state of the GradScaler, {} where none was needed."""
+
+    path: Path
+    weights: dict[str, Tensor]
+    moments: Moments
+    history: list[dict]
+    scaler: dict
+    machine: dict
+
+
+def machine(processes: int = 1, device: str = "", precision: str = "") -> dict:
+    """What bit-identical sums depend on besides the recipe. precision: what "auto" came to."""
+    return {
+        "threads": torch.get_num_threads(),
+        "processes": processes,
+        "torch": torch.__version__,
+        "device": device,
+        "precision": precision,
+    }
 
 
 def save_checkpoint(
     folder: Path,
-    model: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    weights: dict[str, Tensor],
+    moments: Moments,
     recipe: Recipe,
     history: list[dict],
+    *,
+    scaler: dict,
+    machine: dict,
+    kept: list[Path],
 ) -> Path:
-    """Write everything needed to go on after `len(history)` steps. The old checkpoint stays until
-    the new one is whole.
+    """Write everything needed to go on after `len(history)` steps.
+
+    kept: checkpoints of this run on disk, oldest first; the new one is added, and every other
+    checkpoint but the last two of them is removed. Raises OSError, with the old checkpoints
+    untouched, when the disk is full.
     """
-    tensors = {f"model/{k}": v.detach().contiguous() for k, v in model.state_dict().items()}
+    tensors = {f"model/{name}": value for name, value in weights.items()}
     numbers = {}
-    for index, state in optimiser.state_dict()["state"].items():
+    for name, state in moments.items():
         for key, value in state.items():
-            if isinstance(value, torch.Tensor):
-                tensors[f"optimiser/{index}/{key}"] = value.detach().contiguous()
-            else:
-                numbers[f"{index}/{key}"] = value
-    header = {"recipe": recipe.to_dict(), "history": history, "optimiser": numbers}
-    path = folder / NAME
-    part = path.with_suffix(".part")
-    save_file({k: v.cpu() for k, v in tensors.items()}, part, {"training": json.dumps(header)})
-    with open(part, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(part, path)
+            place = tensors if isinstance(value, Tensor) else numbers
+            place[f"optimiser/{name}/{key}"] = value
+    header = {
+        "recipe": recipe.to_dict(),
+        "history": history,
+        "optimiser": numbers,
+        "scaler": scaler,
+        "machine": machine,
+    }
+    path = folder / f"step-{len(history):08d}.safetensors"
+    try:
+        write_whole(path, tensors, {"training": json.dumps(header)})
+    except OSError as error:
+        there = f"{kept[-1].name} is as it was" if kept else "there is no earlier one"
+        raise OSError(
+            f"{path}, the checkpoint after step {len(history)}, could not be written ({error}); "
+            f"{there}. Make room and start the same command again"
+        ) from error
+    if path in kept:
+        kept.remove(path)
+    kept.append(path)
+    for _, old in checkpoints(folder):
+        if old not in kept[-KEPT:]:
+            old.unlink(missing_ok=True)
+    del kept[:-KEPT]
     return path
 
 
-def load_checkpoint(
-    folder: Path, model: nn.Module, optimiser: torch.optim.Optimizer, recipe: Recipe
-) -> list[dict]:
-    """Fill model and optimiser; return the history so far, [] if there is no checkpoint.
+def write_whole(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """A safetensors file that appears whole or not at all, even when the power fails.
 
-    Raises ValueError, listing what differs, when the checkpoint was made by another recipe.
+    It is written in a folder of its own, because safetensors may put files beside it that a killed
+    process would leave there. Raises OSError when it cannot be written; nothing is left behind.
     """
-    path = folder / NAME
-    if not path.exists():
-        return []
-    tensors, metadata = read_safetensors(path)
-    header = json.loads(metadata["training"])
-    mine = json.loads(json.dumps(recipe.to_dict()))  # as it reads back: tuples become lists
-    differs = {k: (v, mine.get(k)) for k, v in header["recipe"].items() if mine.get(k) != v}
-    if differs:
-        listed = "; ".join(f"{k}: {old!r} there, {new!r} now" for k, (old, new) in differs.items())
-        raise ValueError(
-            f"{path} was made by another recipe ({listed}). Use the same recipe, another folder, "
-            "or resume=False"
+    part = path.parent / PART / path.name
+    try:
+        part.parent.mkdir(exist_ok=True)
+        part.touch()
+        mode = part.stat().st_mode
+        save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, part, metadata)
+        part.chmod(mode)  # safetensors would keep it from other users
+        with open(part, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+        if os.name == "posix":  # the new name is safe only when the folder is written as well
+            handle = os.open(path.parent, os.O_RDONLY)
+            os.fsync(handle)
+            os.close(handle)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error  # it wraps "no space left" into its own
+    finally:
+        shutil.rmtree(part.parent, ignore_errors=True)
+
+
+def checkpoints(folder: Path) -> list[tuple[int, Path]]:
+    """(step, file) of all checkpoints in a folder, oldest first."""
+    found = [(PATTERN.fullmatch(path.name), path) for path in folder.glob("step-*.safetensors")]
+    return sorted((int(match[1]), path) for match, path in found if match)
+
+
+def find_checkpoint(folder: Path, recipe: Recipe, *, processes: int = 1) -> Checkpoint | None:
+    """The newest checkpoint in a folder that can be read, or None.
+
+    Warns of each one that cannot be read, and when the thread or process count was another (the
+    run goes on, but its sums may differ in the last bit). Raises ValueError, listing what differs,
+    when it was made by another recipe.
+    """
+    shutil.rmtree(folder / PART, ignore_errors=True)  # what a killed run was writing
+    for _, path in reversed(checkpoints(folder)):
+        try:
+            tensors, metadata = read_safetensors(path)
+            header = json.loads(metadata["training"])
+        except (ValueError, KeyError) as error:
+            warnings.warn(f"{path} is passed over: {error}", stacklevel=2)
+            continue
+        mine = json.loads(json.dumps(recipe.to_dict()))  # as it reads back: tuples become lists
+        theirs = header["recipe"]
+        differs = [k for k in {**theirs, **mine} if theirs.get(k) != mine.get(k)]
+        if differs:
+            listed = "; ".join(
+                f"{k}: {theirs.get(k)!r} there, {mine.get(k)!r} now" for k in differs
+            )
+            raise ValueError(
+                f"{path} was made by another recipe ({listed}). Use the same recipe, another "
+                "folder, or do not resume (resume=False, --resume never)"
+            )
+        here = machine(processes)
+        for what in ("threads", "processes", "torch"):
+            if header["machine"].get(what) != here[what]:
+                warnings.warn(
+                    f"{path.name} was written with {what}: {header['machine'].get(what)}, now it is"
+                    f" {here[what]}. The run goes on, but not bit for bit as it would have",
+                    stacklevel=2,
+                )
+        return Checkpoint(
+            path,
+            {k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")},
+            _nested({**tensors, **header["optimiser"]}),
+            header["history"],
+            header["scaler"],
+            header["machine"],
         )
-    model.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model/")})
-    state: dict[int, dict] = {}
-    for key, value in tensors.items():
+    return None
+
+
+def _nested(flat: dict) -> Moments:
+    nested: Moments = {}
+    for key, value in flat.items():
         if key.startswith("optimiser/"):
-            _, index, name = key.split("/")
-            state.setdefault(int(index), {})[name] = value
-    for key, value in header["optimiser"].items():
-        index, name = key.split("/")
-        state.setdefault(int(index), {})[name] = value
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-    return header["history"]
+            _, name, entry = key.split("/")
+            nested.setdefault(name, {})[entry] = value
+    return nested
+
+
+def moments_of(model: nn.Module, optimiser: torch.optim.Optimizer) -> Moments:
+    """The optimiser's memory by the names of the model's parameters."""
+    return {name: dict(optimiser.state[p]) for name, p in _trained(model, optimiser)}
+
+
+def put_moments(model: nn.Module, optimiser: torch.optim.Optimizer, moments: Moments) -> None:
+    """The way back. Raises ValueError naming a parameter that this optimiser does not train."""
+    state = optimiser.state_dict()
+    names = [name for name, _ in _trained(model, optimiser, all_of_them=True)]
+    order = {name: i for i, name in enumerate(names)}
+    unknown = sorted(moments.keys() - order.keys())
+    if unknown:
+        raise ValueError(
+            f"the checkpoint remembers {unknown[0]!r}, which is not trained here: were other "
+            "blocks frozen?"
+        )
+    state["state"] = {order[name]: entry for name, entry in moments.items()}
+    optimiser.load_state_dict(state)
+
+
+def _trained(model, optimiser, all_of_them: bool = False) -> list[tuple[str, nn.Parameter]]:
+    names = {id(p): name for name, p in model.named_parameters()}
+    params = [p for group in optimiser.param_groups for p in group["params"]]
+    return [(names[id(p)], p) for p in params if all_of_them or p in optimiser.state]

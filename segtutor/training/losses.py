@@ -7,7 +7,9 @@ Official    : Segmenter divides by the number of *counted* pixels (PyTorch's mea
               denominator. `mean` says which.
 
 `loss_from_coarse` computes the same number from coarse scores without making the (B, K, H, W)
-logits: it walks over strips of pixel rows, and forms the gradient in the same pass.
+logits: it walks over strips of pixel rows that fit into the processor's cache, and forms the
+gradient in the same pass. Classes stand last there: the soft-max then reads neighbouring numbers,
+and a strip is one product of two plain matrices.
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from segtutor.upsampling import Coarse, separable, strips
+from segtutor.upsampling import Coarse, at_least_single, separable, strips
 
 MEANS = ("valid", "all")
+STRIP = {"cpu": 2**20, "cuda": 2**26}  # logits held at a time: 4 MB in a cache, 256 MB on a GPU
+RARE = 1e-30  # float32 cannot be trusted with probabilities below
 
 
 def denominator(
@@ -62,7 +66,7 @@ def cross_entropy(
     class_weights: (K,), see `balanced_weights`. Returns a scalar.
     """
     total = F.cross_entropy(
-        logits.float(), labels.long(), class_weights, ignore_index=ignore, reduction="sum"
+        at_least_single(logits), labels.long(), class_weights, ignore_index=ignore, reduction="sum"
     )
     return total / denominator(labels, ignore, mean, class_weights)
 
@@ -75,10 +79,11 @@ def loss_from_coarse(
     mean: str = "valid",
     aux_weight: float = 0.4,
     class_weights: Tensor | None = None,
-    strip: int = 32,
+    strip: int | None = None,
 ) -> Tensor:
     """Main loss + aux_weight * each auxiliary loss, from coarse scores. labels: (B, H, W) ids.
-    class_weights: (K,), see `balanced_weights`.
+    class_weights: (K,), see `balanced_weights`. strip: rows of pixels at a time; None takes what
+    fits into the cache.
 
     Equal to upsampling first and calling `cross_entropy`, in value and gradient. Raises ValueError
     for labels that do not have the images' size, or hold a class the head does not have.
@@ -96,17 +101,18 @@ def loss_from_coarse(
         )
     if class_weights is not None and class_weights.shape != (K,):
         raise ValueError(f"{len(class_weights)} class weights, but the decoder has {K} classes")
-    losses = [
-        _StripCrossEntropy.apply(scores, coarse, labels.long(), ignore, class_weights, strip)
-        for scores in (coarse.scores, *coarse.aux)
-    ]
+    with torch.autocast(labels.device.type, enabled=False):  # it would round the small products
+        losses = [
+            _StripCrossEntropy.apply(scores, coarse, labels.long(), ignore, class_weights, strip)
+            for scores in (coarse.scores, *coarse.aux)
+        ]
     total = losses[0] + aux_weight * sum(losses[1:])
     return total / denominator(labels, ignore, mean, class_weights)
 
 
 class _StripCrossEntropy(torch.autograd.Function):
-    """Sum of cross-entropy over all counted pixels of `rows @ scores @ cols.T`, one strip of rows
-    at a time.
+    """Sum of cross-entropy over all counted pixels of `rows @ scores @ cols.T`, one image and one
+    strip of rows at a time.
     """
 
     @staticmethod
@@ -117,31 +123,45 @@ class _StripCrossEntropy(torch.autograd.Function):
         labels: Tensor,
         ignore: int,
         class_weights: Tensor | None,
-        strip: int,
+        strip: int | None,
     ) -> Tensor:
-        rows, cols = separable(coarse, scores, labels.shape[-2:])  # (H, h'), (W, w')
-        wide = scores.float() @ cols.T  # (B, K, h', W)
-        wide_grad = torch.zeros_like(wide)
+        exact = at_least_single(scores)  # (B, K, h', w')
+        K, (H, W) = exact.shape[1], labels.shape[-2:]
+        rows, cols = separable(coarse, exact, (H, W))  # (H, h'), (W, w')
+        strip = strip or max(1, STRIP.get(scores.device.type, STRIP["cuda"]) // (W * K))
+        pieces = list(strips(rows, H, strip))
+        grads = torch.empty_like(exact) if ctx.needs_input_grad[0] else None
         total = torch.zeros((), dtype=torch.float64, device=scores.device)
-        for s in strips(rows, labels.shape[1], strip):
-            logits = s.matrix @ wide[:, :, s.lo : s.hi]  # (B, K, rows, W)
-            label = labels[:, s.start : s.stop]  # (B, rows, W)
-            counts = label != ignore  # (B, rows, W), how much each pixel counts
-            target = torch.where(counts, label, 0)[:, None]  # (B, 1, rows, W)
-            if class_weights is not None:
-                counts = counts * class_weights.to(label.device)[target[:, 0]]
-            log_z = logits.logsumexp(dim=1, keepdim=True)  # (B, 1, rows, W)
-            total += ((log_z - logits.gather(1, target)) * counts[:, None]).sum(dtype=torch.float64)
-            if ctx.needs_input_grad[0]:
-                grad = (logits - log_z).exp_()  # softmax, (B, K, rows, W)
-                grad.scatter_add_(1, target, -torch.ones_like(log_z))  # minus one at the truth
-                grad *= counts[:, None]
-                wide_grad[:, :, s.lo : s.hi] += s.matrix.T @ grad  # (B, K, hi - lo, W)
-        ctx.save_for_backward((wide_grad @ cols).to(scores.dtype))  # (B, K, h', w')
-        return total.float()
+        for b, label in enumerate(labels):  # (H, W)
+            wide = cols @ exact[b].permute(1, 2, 0)  # (h', W, K)
+            wide_grad = torch.zeros_like(wide)  # (h', W, K)
+            for s in pieces:
+                logits = s.matrix @ wide[s.lo : s.hi].flatten(1)  # (rows, W*K)
+                logits = logits.view(-1, K)  # (rows*W, K), as all that follows
+                truth = label[s.start : s.stop].reshape(-1, 1)  # (rows*W, 1)
+                counts = truth != ignore  # (rows*W, 1), how much each pixel counts
+                truth = torch.where(counts, truth, 0)
+                if class_weights is not None:
+                    counts = counts * class_weights.to(logits)[truth]
+                p = logits.softmax(1)
+                p_truth = p.gather(1, truth)  # (rows*W, 1)
+                log_p = p_truth.log()
+                rare = p_truth[:, 0] < RARE
+                if rare.any():
+                    log_p[rare] = logits[rare].log_softmax(1).gather(1, truth[rare])
+                total -= (log_p * counts).sum(dtype=torch.float64)
+                if grads is not None:  # soft-max minus one at the truth, in place
+                    p.scatter_(1, truth, p_truth - 1).mul_(counts)
+                    part = wide_grad[s.lo : s.hi].flatten(1)  # (hi - lo, W*K), a view
+                    part.addmm_(s.matrix.T, p.view(-1, W * K))
+            if grads is not None:
+                grads[b] = (cols.T @ wide_grad).permute(2, 0, 1)  # (K, h', w')
+        if grads is not None:
+            ctx.save_for_backward(grads.to(scores.dtype))
+        return total.to(exact.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, upstream: Tensor):
-        (grad,) = ctx.saved_tensors
-        return upstream * grad, None, None, None, None, None
+        (grads,) = ctx.saved_tensors
+        return upstream * grads, None, None, None, None, None

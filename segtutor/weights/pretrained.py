@@ -51,6 +51,7 @@ PRETRAINED = {
     "vit_base_patch32_384": _vit("base", 32),
     "vit_base_patch8_224": Pretrained("base", 8, (224, 224), ("cls",), "half"),
     "vit_large_patch16_384": _vit("large", 16),
+    "vit_large_patch16_224": Pretrained("large", 16, (224, 224), ("cls",), "half"),
     "deit_tiny_patch16_224": _deit("tiny", 224, ("cls",)),
     "deit_small_patch16_224": _deit("small", 224, ("cls",)),
     "deit_base_patch16_224": _deit("base", 224, ("cls",)),

@@ -11,14 +11,23 @@ from segtutor.reproduce.address import check, repository
 from segtutor.reproduce.notebooks import find_notebooks
 from tests.conftest import ROOT
 
-CHAPTERS = find_notebooks()
+NOTEBOOKS = find_notebooks()
+CHAPTERS = [path for path in NOTEBOOKS if path.stem[:2].isdigit()]
+TRAININGS = [path for path in NOTEBOOKS if path not in CHAPTERS]
 EXERCISE = re.compile(
     r"^### Exercise (\d+)\.(\d+) · (\w+) · level (\d)/5 · (\d+) min · (CPU|GPU)$", re.M
 )
 
 
-@pytest.fixture(params=CHAPTERS, ids=lambda p: p.stem)
+@pytest.fixture(params=NOTEBOOKS, ids=lambda p: p.stem)
 def chapter(request, nbformat):
+    """Any notebook of the book."""
+    return request.param, nbformat.read(request.param, as_version=4)
+
+
+@pytest.fixture(params=CHAPTERS, ids=lambda p: p.stem)
+def taught(request, nbformat):
+    """A numbered chapter: it has exercises."""
     return request.param, nbformat.read(request.param, as_version=4)
 
 
@@ -35,7 +44,16 @@ def tags(cell):
 
 
 def test_the_chapters_of_the_first_volume_are_here():
-    assert [p.stem[:2] for p in CHAPTERS] == [f"{n:02d}" for n in (*range(11), 12, 14)]
+    assert [p.stem[:2] for p in CHAPTERS] == [f"{n:02d}" for n in (*range(13), 14)]
+
+
+def test_the_full_trainings_are_here(nbformat):
+    names = ["train_ade20k", "train_cityscapes", "train_pascal_context"]
+    assert [p.stem for p in TRAININGS] == names
+    for path in TRAININGS:  # one frame: everything but the data's own cells is the same
+        text = path.read_text()
+        for call in ("open_place", "choose_run", "train_run", "both_tests", "record"):
+            assert f"full_run.{call}(" in text, f"{path.name} lacks {call}"
 
 
 def test_no_outputs_are_stored(chapter, nbformat):
@@ -62,7 +80,8 @@ def test_exactly_one_cell_of_literal_parameters(chapter):
 def test_title_promises_and_badge(chapter):
     path, notebook = chapter
     first = notebook.cells[0].source
-    assert first.startswith(f"# {path.stem[:2]} · "), path.name
+    title = f"# {path.stem[:2]} · " if path in CHAPTERS else "# Full training · "
+    assert first.startswith(title), path.name
     for phrase in ("You will be able to", "You need", "In the papers", "Run time", "Open in Colab"):
         assert phrase in prose(notebook), f"{path.name} lacks {phrase!r}"
     for heading in ("Where the sources disagree", "Common mistakes", "Recap"):
@@ -124,8 +143,8 @@ def test_links_between_chapters_lead_somewhere(chapter):
         assert (ROOT / "notebooks" / target).exists(), f"{path.name} links to {target}"
 
 
-def test_every_exercise_has_stub_solution_check_minutes_and_level(chapter):
-    path, notebook = chapter
+def test_every_exercise_has_stub_solution_check_minutes_and_level(taught):
+    path, notebook = taught
     found = EXERCISE.findall(prose(notebook))
     assert len(found) >= 2, f"{path.name}: at least two exercises"
     assert len(re.findall(r"^### Exercise", prose(notebook), re.M)) == len(found), path.name

@@ -5,32 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from segtutor.data import Sample, augment
-from segtutor.models import segmenter_linear, segmenter_mask, setr_mla, setr_naive, setr_pup
+from segtutor.data import augment
+from segtutor.models import segmenter_mask, setr_mla, setr_naive, setr_pup
 from segtutor.training import Recipe, train
 from segtutor.training.loop import make_optimiser, writable
 from segtutor.training.precision import bfloat16_is_faster
-
-
-class Halves:
-    """Left half dark and class 0, right half bright and class 1: learnt in a few steps."""
-
-    name, classes, palette, ignore = "halves", ("dark", "bright"), ((0, 0, 0), (255, 255, 255)), 255
-
-    def __len__(self):
-        return 4
-
-    def __getitem__(self, i):
-        label = torch.zeros(32, 48, dtype=torch.uint8)
-        label[:, 24:] = 1
-        noise = torch.randint(0, 40, (3, 32, 48), generator=torch.Generator().manual_seed(i))
-        return Sample((label * 200 + noise).to(torch.uint8), label, str(i))
-
-
-def small(seed=0, **options):
-    torch.manual_seed(seed)
-    return segmenter_linear(2, (24, 2, 3), patch=8, image=(32, 48), dropout=0.1, **options)
-
+from tests.training.tiny import Halves, small, weights
 
 QUICK = Recipe(steps=6, batch=2, lr=1e-2, optimiser="adamw")
 
@@ -38,10 +18,6 @@ QUICK = Recipe(steps=6, batch=2, lr=1e-2, optimiser="adamw")
 @pytest.fixture(scope="module")
 def transform():
     return augment((32, 48), normalisation="half", scale=(0.8, 1.2))
-
-
-def weights(model):
-    return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
 def test_it_learns_and_tells():

@@ -90,3 +90,32 @@ def test_balanced_weights():
         assert float((weights * share).sum()) == pytest.approx(1)  # the average pixel weighs 1
         assert float(weights[1] / weights[0]) == pytest.approx(10**power)
         assert weights[3] == 0
+
+
+@pytest.mark.parametrize("strip", [None, 7, 24])
+def test_in_double_precision_only_rounding_is_left(strip):
+    scores = torch.randn(2, 6, 4, 5, dtype=torch.float64, requires_grad=True)
+    labels = torch.randint(0, 6, (2, 61, 70))
+    labels[0, :20] = 255
+    coarse = Coarse(scores, (), (64, 80))
+    plain = cross_entropy(upsample(coarse, (61, 70)), labels)
+    ours = loss_from_coarse(coarse, labels, strip=strip)
+    assert ours.item() == pytest.approx(plain.item(), rel=2e-11)
+    a, b = (torch.autograd.grad(loss, scores)[0] for loss in (ours, plain))
+    assert float((a - b).norm() / b.norm()) < 2e-11
+
+
+def test_probabilities_too_small_for_single_precision_keep_their_loss():
+    scores = torch.zeros(1, 3, 2, 2)
+    scores[:, 0] = 500.0  # probability of the others: e^-500
+    scores.requires_grad_()
+    coarse = Coarse(scores, (), (8, 8))
+    loss = loss_from_coarse(coarse, torch.ones(1, 8, 8, dtype=torch.long))
+    loss.backward()
+    assert loss.item() == pytest.approx(500.0)
+    assert scores.grad[0, :, 0, 0].tolist() == pytest.approx([0.25, -0.25, 0.0])
+
+
+def test_no_gradient_is_formed_where_none_is_wanted():
+    coarse = Coarse(torch.randn(1, 3, 2, 2), (), (8, 8))
+    assert not loss_from_coarse(coarse, torch.ones(1, 8, 8, dtype=torch.long)).requires_grad

@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from segtutor.training import Recipe
-from segtutor.training.loop import make_optimiser
+from segtutor.training.loop import make_optimiser, set_rates
 from segtutor.training.losses import loss_from_coarse
-from segtutor.training.schedule import poly
 from segtutor.weights import from_official, to_official
 from tests.weights.official_cases import checkpoint_of, variant_of
 
@@ -35,15 +34,20 @@ def assert_same(model, after):
 @pytest.mark.goldens
 @pytest.mark.parametrize("name", ["setr_train_steps_naive", "setr_train_steps_mla"])
 def test_setr_with_auxiliary_losses_and_two_learning_rates(golden, name):
-    model, batches, arrays, _, after = steps(golden, name)
-    recipe = Recipe(steps=len(batches), nesterov=False, head_lr=10.0)
+    model, batches, arrays, config, after = steps(golden, name)
+    recipe = Recipe(
+        steps=config["max_iters"],
+        lr=config["lr"],
+        floor=config["min_lr"],
+        nesterov=False,
+        head_lr=config["head_lr_mult"],
+    )
     optimiser = make_optimiser(model, recipe)
     for i, (images, labels) in enumerate(batches):
         labels = labels.reshape(len(images), *labels.shape[-2:])  # SETR: (B, 1, H, W)
-        for group, lr in zip(
-            optimiser.param_groups, arrays["out/lrs_backbone_head"][i], strict=True
-        ):
-            group["lr"] = float(lr)
+        set_rates(optimiser, recipe, i)
+        rates = [group["lr"] for group in optimiser.param_groups]
+        assert rates == pytest.approx(arrays["out/lrs_backbone_head"][i].tolist(), rel=1e-6)
         loss = loss_from_coarse(model.coarse(images), labels, mean="all", aux_weight=0.4)
         assert float(loss.detach()) == pytest.approx(float(arrays["out/losses"][i]), abs=1e-5)
         optimiser.zero_grad()
@@ -55,13 +59,11 @@ def test_setr_with_auxiliary_losses_and_two_learning_rates(golden, name):
 @pytest.mark.goldens
 def test_segmenter_with_nesterov_and_its_schedule(golden):
     model, batches, arrays, config, after = steps(golden, "segmenter_train_steps_linear")
-    optimiser = make_optimiser(model, Recipe(steps=config["iter_max"], nesterov=True))
+    recipe = Recipe(steps=config["iter_max"], lr=config["lr"], floor=config["min_lr"])
+    optimiser = make_optimiser(model, recipe)
     for i, (images, labels) in enumerate(batches):
         labels = labels.reshape(len(images), *labels.shape[-2:])  # SETR: (B, 1, H, W)
-        lr = poly(i, steps=config["iter_max"], lr=config["lr"], floor=config["min_lr"])
-        assert lr == pytest.approx(float(arrays["out/lrs"][i]), abs=1e-6)
-        for group in optimiser.param_groups:
-            group["lr"] = lr
+        assert set_rates(optimiser, recipe, i) == pytest.approx(float(arrays["out/lrs"][i]), 1e-6)
         loss = loss_from_coarse(model.coarse(images), labels)
         assert float(loss.detach()) == pytest.approx(float(arrays["out/losses"][i]), abs=1e-5)
         optimiser.zero_grad()

@@ -1,0 +1,45 @@
+"""Which reader opens which data set: the names that the command line and recipes use.
+
+Taught in   : chapter 11
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from segtutor.data.ade20k import ADE20K
+from segtutor.data.camvid import CamVid
+from segtutor.data.cityscapes import Cityscapes
+from segtutor.data.dataset import SegmentationData
+from segtutor.data.pascal_context import PascalContext
+from segtutor.locations import data_roots
+
+# name on the command line -> reader, its splits, can it leave out samples without partner?
+READERS: dict[str, tuple[Callable[..., SegmentationData], tuple[str, ...], bool]] = {
+    "ade20k": (ADE20K, ("train", "val"), True),
+    "pascal_context": (PascalContext, ("train", "val"), True),
+    "pascal_context_59": (partial(PascalContext, classes=59), ("train", "val"), True),
+    "cityscapes": (Cityscapes, ("train", "val"), True),
+    "camvid": (CamVid, ("train", "val", "test"), False),
+}
+# splits that many do without: looked at where their photographs are
+EXTRA = {"cityscapes": ("train_extra",)}
+
+
+def reader(name: str) -> Callable[..., SegmentationData]:
+    """The reader behind a name, called with (split, data_root)."""
+    if name not in READERS:
+        raise ValueError(f"unknown data set {name!r}; there are {', '.join(READERS)}")
+    return READERS[name][0]
+
+
+def extra_splits(name: str, data_root: str | Path | None = None) -> tuple[str, ...]:
+    """Those of EXTRA whose photographs are here."""
+    places = [place / inner for place in data_roots(data_root) for inner in ("", "cityscapes")]
+    return tuple(
+        split
+        for split in EXTRA.get(name, ())
+        if any((place / "leftImg8bit" / split).is_dir() for place in places)
+    )

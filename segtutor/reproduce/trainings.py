@@ -1,0 +1,59 @@
+"""A finished `segtutor train` folder as one line of the ledger: configuration, log and scores.
+
+Taught in   : chapter 13 (what a run must leave behind to be believed)
+
+    segtutor train RUN --out FOLDER --ledger results/camvid.jsonl
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from segtutor.reproduce import ledger
+
+LOG_LINES = 50  # about so many steps of the log go into the ledger; the folder keeps them all
+SCORES = ("miou", "pixel_accuracy", "mean_accuracy", "interval", "images", "how")
+
+
+def training_record(folder: str | Path) -> dict:
+    """What a training folder holds, as one record. log: [step, loss, lr], thinned. Scores are
+    fractions of 1.
+
+    Raises FileNotFoundError for a folder whose training has not come to its end.
+    """
+    folder = Path(folder)
+    missing = [n for n in ("run.json", "log.jsonl", "report.json") if not (folder / n).is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"{folder} holds no {', no '.join(missing)}: is the training finished? "
+            "The same `segtutor train` command goes on with it"
+        )
+    run, report = (json.loads((folder / f"{n}.json").read_text()) for n in ("run", "report"))
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    every = max(1, len(rows) // LOG_LINES)
+    return {
+        "run": run["name"],
+        "data": run["data"],
+        "seed": run["recipe"]["seed"],
+        "steps": len(rows),
+        "minutes": total_seconds(rows) / 60,
+        **{key: report[key] for key in SCORES},
+        "iou": {c["name"]: c["iou"] for c in report["classes"]},
+        "config": run,
+        "log": [[r["step"], round(r["loss"], 4), round(r["lr"], 8)] for r in rows[::every]],
+    }
+
+
+def total_seconds(rows: list[dict]) -> float:
+    """Training time of a log; the clock of a resumed run starts again at 0."""
+    clock = [row["seconds"] for row in rows]
+    ends = [now for now, later in zip(clock, clock[1:], strict=False) if later < now]
+    return sum(ends) + clock[-1]
+
+
+def record_training(folder: str | Path, path: str | Path) -> dict:
+    """Append a training folder to the ledger at `path`; versions, machine and commit are those of
+    this process, which should be the one that trained. Returns the record.
+    """
+    return ledger.append(path, training_record(folder))
