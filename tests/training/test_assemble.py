@@ -82,7 +82,7 @@ def test_control_c_on_the_command_line(root, tmp_path, capsys, monkeypatch):
     assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 5
 
 
-def test_mistakes_are_one_line(root, tmp_path, capsys):
+def test_mistakes_are_one_line(root, tmp_path, capsys, monkeypatch):
     assert command(root, tmp_path) == 0
     capsys.readouterr()
     assert command(root, tmp_path, steps="3") == 2
@@ -92,7 +92,10 @@ def test_mistakes_are_one_line(root, tmp_path, capsys):
     assert "'steps': expected KEY=VALUE" in capsys.readouterr().err
     assert command(root, tmp_path / "b", **{"model.classes": "12"}) == 2
     assert "has 11: --override model.classes=11" in capsys.readouterr().err
-    assert command(tmp_path / "nowhere", tmp_path / "c") in (0, 2)  # CamVid may be elsewhere
+    monkeypatch.delenv("SEGTUTOR_DATA", raising=False)
+    monkeypatch.setenv("SEGTUTOR_CACHE", str(tmp_path))
+    assert command(tmp_path / "nowhere", tmp_path / "c") == 2
+    assert "CamVid not found; looked at" in capsys.readouterr().err
 
 
 def test_nan_is_one_line_too(root, tmp_path, capsys, monkeypatch):
