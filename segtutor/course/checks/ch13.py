@@ -88,7 +88,9 @@ def _network() -> nn.Module:
 
 
 def _gradient(pieces: list, way: Callable, *, stale: bool = False) -> Tensor:
-    """Gradient of a weighted sum of pieces. way: (piece's sum, its counted pixels, those of all, number of pieces, piece's pixels)."""
+    """Gradient of a sum over pieces. way: (summed loss of one, its counted pixels, those of all,
+    how many pieces, all pixels of one) -> what this piece adds.
+    """
     model = _network()
     counts = [int((labels != 255).sum()) for _, labels in pieces]
     total = torch.zeros(())
