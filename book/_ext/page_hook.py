@@ -34,6 +34,8 @@ def prepare_source(app, docname: str, source: list[str]) -> None:
         ledger = Path(app.srcdir).parent / "results" / "bench.jsonl"
         app.env.note_dependency(str(ledger))
         source[0] = source[0].replace(BENCH, markdown(read(ledger)))
+    if docname == "full_runs":
+        source[0] = with_plans(source[0])
     if not docname.startswith("notebooks/"):
         return
     notebook = json.loads(source[0])
@@ -47,6 +49,15 @@ def prepare_source(app, docname: str, source: list[str]) -> None:
         elif cell["cell_type"] == "code":
             cell["outputs"] = [o for o in cell["outputs"] if WIDGET not in o.get("data", {})]
     source[0] = json.dumps(notebook)
+
+
+def with_plans(text: str) -> str:
+    """The tables of memory and hours, computed by the library's planner."""
+    from segtutor.reproduce import full_runs
+
+    text = text.replace("@SHARE@", full_runs.assumed_share())
+    text = text.replace(full_runs.MARK, full_runs.one_gpu())
+    return text.replace(full_runs.MARK_MANY, full_runs.eight_gpus())
 
 
 render_image = NbElementRenderer.render_image
