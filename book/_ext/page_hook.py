@@ -53,11 +53,11 @@ def prepare_source(app, docname: str, source: list[str]) -> None:
 
 def with_plans(text: str) -> str:
     """The tables of memory and hours, computed by the library's planner."""
-    from segtutor.reproduce import full_runs
+    from segtutor.reproduce import plan_page
 
-    text = text.replace("@SHARE@", full_runs.assumed_share())
-    text = text.replace(full_runs.MARK, full_runs.one_gpu())
-    return text.replace(full_runs.MARK_MANY, full_runs.eight_gpus())
+    text = text.replace("@SHARE@", plan_page.assumed_share())
+    text = text.replace(plan_page.MARK, plan_page.one_gpu())
+    return text.replace(plan_page.MARK_MANY, plan_page.eight_gpus())
 
 
 render_image = NbElementRenderer.render_image
