@@ -99,7 +99,7 @@ AUGMENTATION = Experiment(
     settings=dict(
         smoke=dict(size=(48, 64), scenes=4, tests=2, steps=2, batch=2, lr=1e-3,
                    model=(32, 2, 2), patch=8),
-        cpu=dict(size=(64, 96), scenes=24, tests=100, steps=160, batch=8, lr=1e-3,
+        cpu=dict(size=(64, 96), scenes=24, tests=100, steps=200, batch=8, lr=1e-3,
                  model=(64, 4, 2), patch=8),
     ),
     prepare=toy_scenes,
