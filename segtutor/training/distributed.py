@@ -159,9 +159,9 @@ def restore_moments(accelerator, network: nn.Module, optimiser, moments: Moments
         set_optimizer_state_dict,
     )
 
-    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    state = get_optimizer_state_dict(network, optimiser.optimizer, options=options)
+    state = get_optimizer_state_dict(network, optimiser.optimizer)  # for the groups; its own shards
     state["state"] = {f"model.{name}": entry for name, entry in moments.items()}
+    options = StateDictOptions(full_state_dict=True)  # every process has read all of it
     set_optimizer_state_dict(network, optimiser.optimizer, state, options=options)
 
 
