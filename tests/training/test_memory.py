@@ -67,7 +67,7 @@ def test_account_of_frozen_blocks_dropout_and_attention_step_by_step():
     assert half < 0.6 * whole
     assert accounted(config, frozen=6) + 2 * SIZE[0] * SIZE[1] * 12 == pytest.approx(half, rel=0.1)
     plain = kept_by_autograd(config, fused=False)
-    assert plain > 1.1 * whole
+    assert plain > 1.05 * whole
     assert accounted(config, fused=False) == pytest.approx(plain, rel=0.05)
     dropped = replace(config, dropout=0.1)
     assert accounted(dropped) == pytest.approx(kept_by_autograd(dropped), rel=0.05)
