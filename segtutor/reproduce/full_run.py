@@ -24,7 +24,7 @@ from segtutor.data.miniature import write_miniature
 from segtutor.evaluation import answers, evaluate_protocol, report
 from segtutor.models import SegmentationModel
 from segtutor.reproduce.ledger import append, read
-from segtutor.reproduce.shrunk import SHRUNK, choose_run, differences, shrunk
+from segtutor.reproduce.shrunk import SHRUNK, choose_run, differences, original, shrunk
 from segtutor.training.assemble import Parts, assemble
 from segtutor.training.loop import train, writable
 from segtutor.training.published import Run, protocols
@@ -203,8 +203,6 @@ def record(
     profile: str,
 ) -> dict:
     """Append the run to a ledger; returns the line."""
-    from segtutor.reproduce.shrunk import original
-
     line = {
         "notebook": notebook,
         "profile": profile,
