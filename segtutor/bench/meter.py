@@ -23,7 +23,9 @@ from pathlib import Path
 
 import torch
 
-STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+from segtutor.training.measure import memory_of_this_process
+
+CLEAR = Path("/proc/self/clear_refs")
 
 
 def seconds(run: Callable[[], object], device: torch.device) -> float:
@@ -55,19 +57,11 @@ def peak_mib(run: Callable[[], object], device: torch.device) -> float | None:
     try:
         ctypes.CDLL(None).malloc_trim(0)  # give freed memory back, else it would be used unseen
         CLEAR.write_text("5")
-        before = _status("VmRSS")
+        before = memory_of_this_process("VmRSS")
         run()
-        return (_status("VmHWM") - before) / 2**10
+        return (memory_of_this_process("VmHWM") - before) / 2**10
     except (OSError, AttributeError):
         return None
-
-
-def _status(key: str) -> int:
-    """A line of /proc/self/status, in KiB."""
-    for line in STATUS.read_text().splitlines():
-        if line.startswith(key):
-            return int(line.split()[1])
-    raise OSError(f"{STATUS} has no line {key}")
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype, side: int | None = None) -> float:

@@ -19,6 +19,7 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import torch
 
@@ -28,6 +29,8 @@ from segtutor.decoders import AUX_LAYERS
 from segtutor.models import build
 from segtutor.training.memory import step_memory
 from segtutor.training.recipes import Recipe
+
+STATUS = Path("/proc/self/status")
 
 
 def _setting(decoder: str, classes: int, size: str, side: int, *, hidden: int = 256, **recipe):
@@ -111,28 +114,34 @@ def measured_peak(
     return int(done.stdout.split()[-1])
 
 
+def memory_of_this_process(key: str) -> int:
+    """A line of /proc/self/status in KiB: "VmRSS", what is held now, or "VmHWM", the most so far.
+    (`ru_maxrss` starts with what the *parent* process held; VmHWM begins anew with the program.)
+    Raises OSError where the system keeps no such file.
+    """
+    for line in STATUS.read_text().splitlines():
+        if line.startswith(key):
+            return int(line.split()[1])
+    raise OSError(f"{STATUS} has no line {key}")
+
+
 def _resident() -> int:
     """Bytes of memory that this process holds now, or has held at most where that is not told."""
     try:
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return memory_of_this_process("VmRSS") << 10
     except OSError:
         return _peak()
 
 
 def _peak() -> int:
-    """Largest resident set of this program so far. Linux keeps two: `ru_maxrss` starts with what
-    the *parent* process held, only VmHWM begins anew with the program.
-    """
+    """Bytes of memory that this process has held at most."""
     try:
-        with open("/proc/self/status") as file:
-            return next(int(line.split()[1]) << 10 for line in file if line.startswith("VmHWM"))
-    except (OSError, StopIteration):
-        pass
-    import resource
+        return memory_of_this_process("VmHWM") << 10
+    except OSError:
+        import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
 
 
 def child(job: str) -> int:

@@ -17,7 +17,7 @@ from segtutor.data import Cached, Sample, SegmentationData
 from segtutor.data.toyscenes import ToyScenes
 from segtutor.models import SegmentationModel, segmenter_linear
 from segtutor.reproduce.experiments.base import Experiment
-from segtutor.reproduce.experiments.whole import score, toy_scenes
+from segtutor.reproduce.experiments.whole import score, seen_and_unseen, toy_scenes
 from segtutor.training import Recipe, train
 
 PATCHES = {  # variant -> P, by what the picture's sides are multiplied, whether it is blurred
@@ -115,12 +115,7 @@ def run_regularised(bench, settings, variant, seed):
     model = trained(
         bench.train, settings, seed, patch=settings.patch, image=tuple(settings.size), **rates
     )
-    seen, unseen = score(model, bench.train), score(model, bench.test)
-    return {
-        "miou": unseen["miou"],
-        "accuracy": unseen["accuracy"],
-        "train_accuracy": seen["accuracy"],
-    }
+    return seen_and_unseen(model, bench)
 
 
 PATCH_SIZE = Experiment(

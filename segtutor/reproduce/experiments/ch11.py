@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from segtutor.data import TrainingPipeline
 from segtutor.models import SegmentationModel, segmenter_linear
 from segtutor.reproduce.experiments.base import Experiment
-from segtutor.reproduce.experiments.whole import fit, score, toy_scenes
+from segtutor.reproduce.experiments.whole import fit, seen_and_unseen, toy_scenes
 from segtutor.training import Recipe
 
 OFF = dict(scale=(1.0, 1.0), flip=0.0, largest_share=1.0, colours=False)
@@ -83,12 +83,7 @@ def trained(
 
 def run(bench, settings, variant, seed):
     model, _ = trained(bench, settings, variant, seed)
-    seen, unseen = score(model, bench.train), score(model, bench.test)
-    return {
-        "miou": unseen["miou"],
-        "accuracy": unseen["accuracy"],
-        "train_accuracy": seen["accuracy"],
-    }
+    return seen_and_unseen(model, bench)
 
 
 AUGMENTATION = Experiment(

@@ -123,3 +123,13 @@ def score(
         for predicted, label in zip(predictions, truth, strict=True):
             result.update(predicted, label)
     return result.result()
+
+
+def seen_and_unseen(model: SegmentationModel, bench: SimpleNamespace) -> dict:
+    """Scores on the test scenes, and the accuracy on those the model was trained on."""
+    seen, unseen = score(model, bench.train), score(model, bench.test)
+    return {
+        "miou": unseen["miou"],
+        "accuracy": unseen["accuracy"],
+        "train_accuracy": seen["accuracy"],
+    }
