@@ -1,5 +1,6 @@
 """Checkpoints are whole or not there; what is wrong with one is said."""
 
+import contextlib
 import json
 import os
 import signal
@@ -132,18 +133,23 @@ def test_another_model_is_refused(tmp_path):
         run(tmp_path, model=model)
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def no_large_files():
-    """Call it, and files of more than 20 kB cannot be written: as good as a full disk."""
+    """Yields a function; once it is called, and until the block ends, files of more than 20 kB
+    cannot be written: as good as a full disk. It ends within the test, for pytest's own report
+    may go to a longer file."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, no_large_files):
-    with pytest.raises(OSError, match="step 4, could not be .*step-00000002.safetensors is a"):
-        run(tmp_path, Doing(8, no_large_files))
+def test_a_full_disk_leaves_the_old_checkpoint(tmp_path):
+    told = pytest.raises(OSError, match="step 4, could not be .*step-00000002.safetensors is a")
+    with told, no_large_files() as fill:
+        run(tmp_path, Doing(8, fill))
     assert names(tmp_path) == ["step-00000002.safetensors"] and not (tmp_path / ".part").exists()
     assert find_checkpoint(tmp_path, RECIPE).history[-1]["step"] == 1
 
