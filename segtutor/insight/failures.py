@@ -5,8 +5,8 @@ Implements  : a search for pictures of the kind of Segmenter figures 9-12 (more 
               alikes confused, borders between people, small instances missed)
 Taught in   : chapter 15, Reading the model
 Departs     : the paper's authors chose their examples by eye. Here every photograph is looked at
-              once, in a stream, and what is kept are counts and a few cut-out windows: never scores,
-              never all label maps. Small "instances" are connected pieces (components.py).
+              once, in a stream, and what is kept are counts and a few cut-out windows: no scores,
+              no label maps. Small "instances" are connected pieces (components.py).
 
     finder = FailureFinder(data.classes, models=("linear", "mask"))
     for sample, linear, mask in ...:                        # answers of both models, (H, W)

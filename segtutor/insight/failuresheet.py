@@ -43,8 +43,8 @@ def failures_figure(
     if shown:
         _regions(parts[0], found, shown, heights, palette, opacity)
         parts[1].legend(handles=entries, loc="center", ncols=per_row, fontsize=9)
-    left, right = parts[2].subplots(1, 2, gridspec_kw=dict(
-        left=0.13, right=0.98, wspace=0.72, top=1 - 0.5 / charts, bottom=0.55 / charts))  # fmt: skip
+    room = dict(left=0.13, right=0.98, wspace=0.72, top=1 - 0.5 / charts, bottom=0.75 / charts)
+    left, right = parts[2].subplots(1, 2, gridspec_kw=room)
     low, high = found.small
     _bars(left, found, [(found.classes[k], s) for k, s in missed], "missed, percent")
     left.set_title(f"small pieces missed ({low}-{high} px)", loc="left")
