@@ -13,7 +13,7 @@ from segtutor.insight.architecture_parts import Flow
 from segtutor.insight.drawing import Arrow, Box, times
 from segtutor.models import SegmentationModel
 
-LEFT, SPAN = 0.5, 4.6  # of the columns, inches
+LEFT, SPAN = 0.42, 4.5  # of the columns, inches
 
 
 def levels(flow: Flow, model: SegmentationModel) -> None:
@@ -23,7 +23,7 @@ def levels(flow: Flow, model: SegmentationModel) -> None:
     pitch = SPAN / count
     columns = [LEFT + pitch * (i + 0.5) for i in range(count)]
     width = min(0.96, 0.86 * pitch)
-    flow.width = LEFT + SPAN + 0.1
+    flow.width = LEFT + SPAN + 0.4
     plain = dict(plain=True)
 
     def place(key, title, detail, group, i, row, kind="box", copies=1) -> str:

@@ -14,8 +14,9 @@ from segtutor.insight.drawing import Arrow, Box, Drawing, times
 from segtutor.models import SegmentationModel
 from segtutor.upsampling import Size
 
-MAIN, WIDE = 1.72, 2.3  # centre and width of the main column, inches
-SIDE, NARROW = 3.82, 1.36  # of the boxes beside it
+MAIN, WIDE = 1.6, 2.3  # centre and width of the main column, inches
+SIDE, NARROW = 3.73, 1.52  # of the boxes beside it
+NO_SIDE = 3.4  # width of a drawing without such boxes
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Flow:
         self.boxes: list[Box] = []
         self.arrows: list[Arrow] = []
         self.notes: list[str] = []
-        self.row, self.width, self.main = 0.0, 4.7, MAIN
+        self.row, self.width, self.main = 0.0, 4.75, MAIN
 
     def then(self, key, title, detail, group, gives, kind, *, extra=0, copies=1) -> Box:
         """A box under the last one. gives: shape of its output, kind: what that is."""
@@ -65,7 +66,7 @@ class Flow:
             detail = f"right and bottom, to multiples of {self.model.multiple_of}"
             self.then("pad", "pad with zeros", detail, "pixels", (3, *s.padded), "pixels")
         h, w = s.padded[0] // P, s.padded[1] // P
-        cut = f"{h} × {w} patches of {P} × {P}, one Linear"
+        cut = f"{h} × {w} patches, {P} × {P} each"
         title = "patch embedding"
         if hasattr(encoder.patch_embed, "backbone"):
             title, cut = "ResNet, then Linear", f"{h} × {w} places, stride {P}"
@@ -87,21 +88,21 @@ class Flow:
         self.then("blocks", f"{L} transformer layers", self.block_words(), "encoder",
                   s.of[f"encoder.blocks.{L - 1}"], "tokens", extra=E, copies=L)  # fmt: skip
         if self.model.encoder.norm is not None:
-            self.then("norm", "LayerNorm", "", "encoder", s.of["encoder.norm"], "tokens", extra=E)
+            self.then("norm", "LayerNorm", "after the last layer", "encoder",
+                      s.of["encoder.norm"], "tokens", extra=E)  # fmt: skip
 
     def dropped(self) -> str:
-        return {0: "", 1: "class token dropped"}.get(
-            self.model.encoder.extra, "extra tokens dropped"
-        )
+        words = ("", "class token dropped", "extra tokens dropped")
+        return words[min(self.model.encoder.extra, 2)]
 
     def linear(self) -> None:
-        self.then(
-            "linear", "Linear", self.dropped(), "decoder", self.s.of["decoder.head"], "tokens"
-        )
+        of = self.s.of
+        self.then("linear", "Linear", self.dropped(), "decoder", of["decoder.head"], "scores")
         self.grid()
 
     def grid(self) -> None:
-        self.then("grid", "lay out on the grid", "", "decoder", self.s.scores, "scores")
+        detail = "a row of tokens is a row of patches"
+        self.then("grid", "lay out on the grid", detail, "decoder", self.s.scores, "scores")
 
     def naive(self) -> None:
         of = self.s.of
@@ -141,11 +142,11 @@ class Flow:
                               self.row - 1, NARROW))  # fmt: skip
         self.arrows.append(Arrow("mixing", "vectors", side, "tokens"))
         self.then("product", "scalar products", "each patch with each class", "decoder",
-                  of["decoder.cosines"], "tokens")  # fmt: skip
+                  of["decoder.cosines"], "scores")  # fmt: skip
         self.arrows.append(Arrow("vectors", "product", side, "tokens"))
         if decoder.class_norm is not None:
             self.then("cnorm", "LayerNorm", "over the classes of a patch", "decoder",
-                      of["decoder.class_norm"], "tokens")  # fmt: skip
+                      of["decoder.class_norm"], "scores")  # fmt: skip
         self.grid()
 
     def unknown(self) -> None:
@@ -158,23 +159,25 @@ class Flow:
             return
         heads, first = self.model.auxiliary, next(b for b in self.boxes if b.group == "decoder")
         after = ", ".join(str(i + 1) for head in heads for i in head.layers)
-        self.boxes.append(Box("aux", f"{len(heads)} auxiliary heads", f"after layers {after}",
-                              "training", SIDE, first.row + 1, 1.52))  # fmt: skip
+        self.boxes.append(Box("aux", f"{len(heads)} auxiliary heads", f"layers {after}",
+                              "training", SIDE, first.row + 1, NARROW))  # fmt: skip
         inside = self.s.of[f"encoder.blocks.{heads[0].layers[0]}"]
         self.arrows.append(Arrow("blocks", "aux", inside, "tokens", dashed=True))
         self.boxes.append(Box("loss", "more losses", "in training only", "training", SIDE,
-                              first.row + 2, 1.52))  # fmt: skip
+                              first.row + 2, NARROW))  # fmt: skip
         self.arrows.append(Arrow("aux", "loss", self.s.aux[0], "scores", dashed=True, plain=True))
 
     def pixels(self) -> None:
         s = self.s
         factor = s.padded[0] / s.scores[-2]
-        detail = "" if s.padded == s.size else "and cut off the padding"
+        detail = "to pixels" if s.padded == s.size else "to pixels; padding cut off"
         self.then("jump", f"bilinear × {factor:g}", detail, "pixels", s.logits, "scores")
         self.then("labels", "label map", f"best class of each pixel: {times(s.labels)}", "pixels",
                   s.labels, "labels")  # fmt: skip
 
     def drawing(self, title: str) -> Drawing:
+        if all(box.x <= self.main for box in self.boxes):
+            self.width = NO_SIDE
         order = {box.key: box.row for box in self.boxes}
         arrows = sorted(self.arrows, key=lambda a: order[a.start])
         return Drawing(title, tuple(self.boxes), tuple(arrows), tuple(self.notes), self.width)

@@ -17,7 +17,8 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 from segtutor.insight.plots import COLOURS
 
-PITCH, HEIGHT, TOP = 0.80, 0.44, 0.42  # inches: from row to row, of a box, above the first row
+PITCH, HEIGHT, TOP = 0.86, 0.44, 0.42  # inches: from row to row, of a box, above the first row
+PILE = 0.045  # inches from one copy of a pile to the next
 INK, QUIET = "#222222", "#555555"
 FILLS = {  # group -> (fill, edge)
     "pixels": ("#EFEFEF", "#777777"),
@@ -54,6 +55,11 @@ class Box:
     def half(self) -> tuple[float, float]:
         return (0.13, 0.13) if self.kind == "sum" else (self.width / 2, HEIGHT / 2)
 
+    @property
+    def pile(self) -> float:
+        """How far the copies behind the box look out, above and on the right."""
+        return PILE * (min(self.copies, 3) - 1)
+
 
 @dataclass(frozen=True)
 class Arrow:
@@ -79,7 +85,7 @@ class Drawing:
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
     notes: tuple[str, ...] = ()
-    width: float = 4.7
+    width: float = 4.75
 
 
 def times(shape: tuple[int, ...]) -> str:
@@ -128,7 +134,7 @@ def _box(axis, box: Box) -> None:
                   zorder=4)  # fmt: skip
         return
     for i in reversed(range(min(box.copies, 3))):
-        shift = 0.045 * i
+        shift = PILE * i
         _rounded(axis, box.x - w + shift, box.y - h - shift, 2 * w, 2 * h, fill, edge, lw=1.2,
                  zorder=3, linestyle="--" if box.group == "training" else "-")  # fmt: skip
     up = 0.085 if box.detail else 0
@@ -139,31 +145,36 @@ def _box(axis, box: Box) -> None:
 
 
 def _arrow(axis, arrow: Arrow, start: Box, end: Box) -> None:
-    """Straight where the boxes face each other, else out of the side and round one corner."""
+    """Straight where the boxes face each other, else round one corner: to the right out of the
+    side and down, to the left down and into the side.
+    """
     (sw, sh), (ew, eh) = start.half, end.half
-    label = times(arrow.shape) + ("" if arrow.plain else f"  {arrow.kind}")
-    text = dict(fontsize=8.5 if not arrow.plain else 7.5, color=INK, va="center", zorder=5)
+    label = times(arrow.shape) if not arrow.plain else "×".join(str(n) for n in arrow.shape)
+    text = dict(fontsize=7.5 if arrow.plain else 8.5, color=INK, va="center", zorder=5)
     if start.row == end.row:  # sideways
         sign = 1 if end.x > start.x else -1
         _line(axis, [(start.x + sign * sw, start.y), (end.x - sign * ew, end.y)], arrow)
-        axis.text((start.x + end.x + sign * (sw - ew)) / 2, start.y - 0.1, label, ha="center",
-                  **text)  # fmt: skip
+        x = (start.x + end.x + sign * (sw - ew)) / 2
+        axis.text(x, start.y - 0.1, label, ha="center", **text)
         return
-    narrow = start if sw < ew else end
     if abs(start.x - end.x) < max(sw, ew):  # straight down
-        x = narrow.x
-        top, bottom = start.y + sh, end.y - eh
+        x = start.x if sw < ew else end.x
+        top, bottom = start.y + sh, end.y - eh - end.pile
         _line(axis, [(x, top), (x, bottom)], arrow)
         middle = (top + bottom) / 2 if bottom - top < 0.6 else bottom - 0.2
-        axis.text(x + 0.1, middle, label, ha="left", **text)
+        word = "" if arrow.plain else f"  {arrow.kind}"
+        axis.text(x + 0.08, middle, label + word, ha="left", **text)
         if not arrow.plain:
-            _glyph(axis, arrow, x - 0.14, middle)
+            _glyph(axis, arrow, x - 0.13, middle)
         return
-    sign = 1 if end.x > start.x else -1
-    corner = (end.x, start.y)
-    _line(axis, [(start.x + sign * sw, start.y), corner, (end.x, end.y - eh)], arrow)
-    axis.text(start.x + sign * (sw + 0.07), start.y - 0.1, label,
-              ha="left" if sign > 0 else "right", **text)  # fmt: skip
+    if end.x > start.x:
+        y, x, bottom = start.y + 0.09, end.x, end.y - eh - end.pile
+        _line(axis, [(start.x + sw + start.pile, y), (x, y), (x, bottom)], arrow)
+        axis.text(x + 0.08, max((y + bottom) / 2, bottom - 0.3), label, ha="left", **text)
+    else:
+        x, y, top = start.x, end.y - 0.09, start.y + sh
+        _line(axis, [(x, top), (x, y), (end.x + ew + end.pile, y)], arrow)
+        axis.text(x + 0.08, (top + y) / 2, label, ha="left", **text)
 
 
 def _line(axis, points: list[tuple[float, float]], arrow: Arrow) -> None:
@@ -176,22 +187,24 @@ def _line(axis, points: list[tuple[float, float]], arrow: Arrow) -> None:
 
 def _glyph(axis, arrow: Arrow, right: float, y: float) -> None:
     """A small picture of what travels: a strip of tokens, a pile of maps, or a photograph."""
-    if arrow.kind == "tokens" or len(arrow.shape) < 3:
+    if len(arrow.shape) < 3:
+        usual = COLOURS[1] if arrow.kind == "scores" else COLOURS[0]
         for i in range(6):
-            colour = COLOURS[3] if i < arrow.extra else COLOURS[0]
+            colour = COLOURS[3] if i < arrow.extra else usual
             side, x = 0.075, right - 0.1 * (6 - i)
             axis.add_patch(Rectangle((x, y - side / 2), side, side, fc=colour, ec="none", zorder=3))
         return
-    side = min(0.30, 0.13 + 0.035 * max(0.0, math.log2(arrow.shape[-2] / 16)))
+    side = min(0.22, 0.1 + 0.025 * max(0.0, math.log2(arrow.shape[-2] / 16)))  # grows with the map
     if arrow.kind == "pixels":
-        for top, share, colour in ((0, 0.6, "#56B4E9"), (0.6, 0.4, "#9BBF6B")):
-            axis.add_patch(Rectangle((right - side, y - side / 2 + top * side), side, share * side,
-                                     fc=colour, ec="none", zorder=3))  # fmt: skip
+        side = 0.24
+        for top, share, colour in ((0, 0.62, "#8CC5EA"), (0.62, 0.38, "#8FB573")):
+            place = (right - side, y - side / 2 + top * side)
+            axis.add_patch(Rectangle(place, side, share * side, fc=colour, ec="none", zorder=3))
         return
     fill, edge = FILLS["decoder" if arrow.kind == "scores" else "neck"]
     for i in reversed(range(3)):
-        axis.add_patch(Rectangle((right - side - 0.04 * i, y - side / 2 - 0.03 * i + 0.03), side,
-                                 side, fc=fill, ec=edge, lw=0.8, zorder=3))  # fmt: skip
+        place = (right - side - 0.03 * i, y - side / 2 + 0.025 * (1 - i))
+        axis.add_patch(Rectangle(place, side, side, fc=fill, ec=edge, lw=0.8, zorder=3))
 
 
 def _rounded(axis, x, y, width, height, fill, edge, **options) -> None:
