@@ -4,12 +4,14 @@ from segtutor.insight.attention import attention_figure, attention_of_patch
 from segtutor.insight.capture import capture
 from segtutor.insight.confusion import confused_pairs, confusion_alt, confusion_figure
 from segtutor.insight.galleries import gallery, iou_bars, iou_words
+from segtutor.insight.inside import Inside, inside
 from segtutor.insight.plots import COLOURS, curves, segmentation, show, smoothed, use_style
 from segtutor.insight.positions import position_similarity, position_tiles
 from segtutor.insight.widgets import live
 
 __all__ = [
     "COLOURS",
+    "Inside",
     "attention_figure",
     "attention_of_patch",
     "capture",
@@ -18,6 +20,7 @@ __all__ = [
     "confusion_figure",
     "curves",
     "gallery",
+    "inside",
     "iou_bars",
     "iou_words",
     "live",
