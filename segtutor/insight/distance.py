@@ -115,7 +115,7 @@ def distance_figure(
     spread = np.linspace(-0.16, 0.16, A) if A > 1 else np.zeros(1)
     layers = np.arange(1, L + 1)
     lines = [] if fields is None else [(n, s / 2) for n, s in fields.items() if s / 2 < top]
-    for name, reach in lines:
+    for _, reach in lines:
         axis.axhline(reach, color="0.72", linewidth=1.2, zorder=0)
     labels = [(reach, f"{backbone} {name}: {reach:g}", "0.3") for name, reach in lines]
     if uniform is not None:

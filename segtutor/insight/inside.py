@@ -86,7 +86,9 @@ def inside(
     decoder = getattr(model, "decoder", None)
     readers = len(decoder.blocks) if isinstance(decoder, MaskTransformer) else 0
     readers = [f"decoder.blocks.{i}.attn" for i in range(readers)]
-    seen, scores = watched(model, pixels, *attention, *blocks, *readers, normalisation=normalisation)
+    seen, scores = watched(
+        model, pixels, *attention, *blocks, *readers, normalisation=normalisation
+    )
     if scores is not None:
         scores = F.interpolate(scores, size=grid, mode="area")[0].cpu()  # (K, h, w)
     return Inside(
