@@ -209,7 +209,8 @@ def patches_for_half(map_: Tensor) -> int:
     """
     ranked = map_.flatten().double().sort(descending=True).values
     total = ranked.sum()
-    return int((ranked.cumsum(0) < total / 2 - 1e-12).sum()) + 1 if total > 0 else 0
+    short = ranked.cumsum(0) < total / 2 * (1 - 1e-6)  # exactly half, but for rounding, is half
+    return int(short.sum()) + 1 if total > 0 else 0
 
 
 def attention_alt(maps: dict[str, Tensor], whose: str = "a patch") -> str:

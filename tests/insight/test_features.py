@@ -12,11 +12,13 @@ from segtutor.insight import (
     feature_maps,
     features_alt,
     features_figure,
+    inside,
     shared_pca,
 )
 from segtutor.insight.features import neighbours, pca_basis
-from segtutor.models import segmenter_mask, setr_mla, setr_pup
+from segtutor.models import SegmentationModel, segmenter_mask, setr_mla, setr_pup
 from segtutor.tokens import build_encoder
+from segtutor.upsampling import Coarse
 
 SMALL = dict(patch=8, image=(24, 32))
 
@@ -109,7 +111,6 @@ def test_maps_of_every_decoder():
 
 def test_a_baseline_gives_its_stages():
     """A network without attention still has feature maps; `inside` refuses it and says so."""
-    from segtutor.insight import inside
 
     class Stages(torch.nn.Module):
         def __init__(self):
@@ -119,12 +120,10 @@ def test_a_baseline_gives_its_stages():
         def forward(self, x):
             return {"out": self.conv(x)}
 
-    class Net(segmenter_mask(2, (24, 1, 3), decoder_heads=2, **SMALL).__class__):
+    class Net(SegmentationModel):
         multiple_of = 2
 
         def coarse(self, images, aux=None):
-            from segtutor.upsampling import Coarse
-
             return Coarse(self.encoder(images)["out"], (), (4, 6), False)
 
     net = Net(Stages(), torch.nn.Identity())

@@ -98,7 +98,7 @@ def test_what_cannot_be_rolled_out():
     attention[1, 0, 2, 1] = float("inf")
     with pytest.raises(ValueError, match="not finite: layer 1, head 0 .* such as inf"):
         rollout(attention)
-    with pytest.raises(ValueError, match="out of reach .* at most 400"):
+    with pytest.raises(ValueError, match="out of reach .*at most 400"):
         attention_flow(torch.eye(197).expand(12, -1, -1), 0)
     with pytest.raises(ValueError, match="no token 3: there are 3"):
         attention_flow(joined_heads(soft(1, 1, 3, 3)), 3)
