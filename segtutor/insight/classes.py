@@ -124,27 +124,33 @@ def plane_figure(
     axis.set_xlabel(f"first axis ({100 * share[0]:.0f} % of the variance)")
     axis.set_ylabel(f"second axis ({100 * share[1]:.0f} %)")
     axis.margins(0.12)
+    axis.set_aspect("equal", adjustable="datalim")  # distances compare in every direction
+    figure.tight_layout()
     if paths is not None:
         axis.legend(fontsize=9)
     chosen = range(len(places)) if named is None else named
-    for k, (dx, dy, side) in zip(chosen, _label_places(axis, places[list(chosen)]), strict=True):
+    last = None if paths is None or len(paths) < 2 else (paths[-1] - paths[-2])[list(chosen), 0]
+    labels = _label_places(axis, places[list(chosen)], last)
+    for k, (dx, dy, side) in zip(chosen, labels, strict=True):
         axis.annotate(classes[k], (x[k], y[k]), (dx, dy), textcoords="offset points", fontsize=9,
                       ha=side, va="center", zorder=4, parse_math=False)  # fmt: skip
-    figure.tight_layout()
     return figure
 
 
-def _label_places(axis, places: Tensor) -> list[tuple[float, float, str]]:
-    """Offsets (points) and alignment: to the right, or to the left where a neighbour is close on
-    the right; up or down where both are taken.
+def _label_places(axis, places: Tensor, moved: Tensor | None) -> list[tuple[float, float, str]]:
+    """Offsets (points) and alignment: away from where the point came from (moved: (k,) last step to
+    the right), else to the side with fewer neighbours; up or down where both sides are taken.
     """
+    axis.figure.canvas.draw()  # equal aspect settles the limits only now
     pixels = axis.transData.transform(places.numpy())  # (k, 2)
     out = []
     for i, (x, y) in enumerate(pixels):
         others = np.delete(pixels, i, 0) - (x, y)
         near = others[(np.abs(others[:, 1]) < 14) & (np.abs(others[:, 0]) < 90)]
         right, left = (near[:, 0] >= 0).sum(), (near[:, 0] < 0).sum()
-        lift = 0.0 if not (right and left) else 9.0 if near[:, 1].mean() <= 0 else -9.0
+        if moved is not None:
+            right, left = (right + 0.5, left) if moved[i] < 0 else (right, left + 0.5)
+        lift = 0.0 if min(right, left) < 1 else 9.0 if near[:, 1].mean() <= 0 else -9.0
         out.append((7.0, lift, "left") if right <= left else (-7.0, lift, "right"))
     return out
 
@@ -215,7 +221,8 @@ def masks_figure(
     for line, (title, scores) in zip(axes, rows, strict=True):
         draw_map(line[0], picture, None)
         line[0].set_title("photo", fontsize=10)
-        low, high = (float(f([float(f(scores[k])) for k in which])) for f in (np.min, np.max))
+        shown = scores[list(which)]
+        low, high = shown.min().item(), shown.max().item()
         for axis, k in zip(line[1:], which, strict=True):
             drawn = axis.imshow(scores[k], cmap="viridis", vmin=low, vmax=high, extent=(0, W, H, 0))
             axis.set_title(classes[k], fontsize=10, parse_math=False)

@@ -93,7 +93,7 @@ def test_the_figure_and_its_words():
     axis = figure.axes[0]
     assert len(axis.collections[0].get_offsets()) == 4
     texts = [t.get_text() for t in axis.texts]
-    assert "ResNet-50 stage 2: 45.5" in texts and not any("stage 4" in t for t in texts)
+    assert "ResNet-50 stage 2 reaches 45.5" in texts and not any("stage 4" in t for t in texts)
     text = distance_alt(distances, fields=fields)
     assert "Layer 1: 10 to 60 pixels, mean 35; layer 2: 70 to 90, mean 80" in text
     assert "1 of 2 heads of layer 1 look further than ResNet-50 stage 2 reaches (45.5" in text
