@@ -109,7 +109,7 @@ def attention_figure(
     """Attention maps over a photo.
 
     image: (3, H, W). maps: title -> (h, w) weights; each from its own smallest to its own
-    largest weight. patch: (row, column) of the query, outlined. The first panel is the photo itself.
+    largest weight. patch: (row, column) of the query, outlined. The first panel is the photo.
     """
     picture = as_picture(image)
     H, W = picture.shape[:2]
@@ -141,8 +141,8 @@ def attention_grid(
     """A table of maps: rows are layers, columns are heads, or picked points, or classes.
 
     image: (3, H, W). maps: (R, C, h, w), each from its own smallest to its own largest
-    weight. rows, columns: R and C titles. points: (row, column) of the query of each column, outlined; one for all, or none; None
-    for a column whose query is no patch. width: inches.
+    weight. rows, columns: R and C titles. points: (row, column) of the query of each column,
+    outlined; one for all, or none; None for a column whose query is no patch. width: inches.
     """
     R, C, h, w = maps.shape
     if (len(rows), len(columns)) != (R, C):
