@@ -69,16 +69,6 @@ def precision_of(options, device):
     return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
 
 
-def class_names(path: Path) -> list[str]:
-    """The lines of a text file."""
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no file {path}: write the names of the classes into it, one a line, in the order of "
-            "their label values 0, 1, ..."
-        )
-    return [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
-
-
 def output_folder(path: Path) -> Path:
     """The folder, made if need be. Found out before the work, not after it: can it be written?"""
     try:

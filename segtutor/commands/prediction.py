@@ -10,7 +10,6 @@ from pathlib import Path
 
 from segtutor.commands.options import (
     add_protocol,
-    class_names,
     open_model,
     output_folder,
     precision_of,
@@ -74,7 +73,7 @@ def _predict(options) -> int:
 def _names(options, classes: int):
     """(names, palette) of the model's K classes."""
     from segtutor.data import ade20k, camvid, cityscapes, pascal_context
-    from segtutor.data.folder import made_up_palette
+    from segtutor.data.folder import made_up_palette, read_classes
 
     known = {
         "ade20k": (ade20k.CLASSES, ade20k.PALETTE),
@@ -88,7 +87,7 @@ def _names(options, classes: int):
     if options.classes in known:
         names, palette = known[options.classes]
     else:
-        names = class_names(Path(options.classes))
+        names = read_classes(options.classes)[0]
         palette = made_up_palette(len(names))
     if len(names) != classes:
         raise ValueError(
