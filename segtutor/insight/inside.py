@@ -78,13 +78,7 @@ def inside(
     that are not finite (saying where).
     """
     encoder = _encoder_of(model)
-    name = normalisation or getattr(getattr(model, "config", None), "normalisation", None)
-    if name is None:
-        raise ValueError(
-            "a bare encoder does not say how its pixels were normalised: give normalisation="
-            "'imagenet' (DeiT, SETR) or 'half' (AugReg ViT, Segmenter)"
-        )
-    pixels = _checked(image, encoder.patch)  # (3, H, W), 0..1
+    pixels = checked(image, encoder.patch)  # (3, H, W), 0..1
     grid = (pixels.shape[-2] // encoder.patch, pixels.shape[-1] // encoder.patch)
     before = "" if encoder is model else "encoder."
     attention = [f"{before}blocks.{i}.attn" for i in range(encoder.depth)]
@@ -92,19 +86,11 @@ def inside(
     decoder = getattr(model, "decoder", None)
     readers = len(decoder.blocks) if isinstance(decoder, MaskTransformer) else 0
     readers = [f"decoder.blocks.{i}.attn" for i in range(readers)]
-    weight = encoder.pos_embed.table
-    batch = normalise(255 * pixels.to(weight.device), name)[None].to(weight.dtype)  # (1, 3, H, W)
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad(), capture(model, *attention, *blocks, *readers) as seen:
-            scores = None if encoder is model else model.coarse(batch, aux=False).scores
-            if scores is None:
-                model(batch)
-    finally:
-        model.train(training)
+    seen, scores = watched(
+        model, pixels, *attention, *blocks, *readers, normalisation=normalisation
+    )
     if scores is not None:
-        scores = F.interpolate(scores.float(), size=grid, mode="area")[0].cpu()  # (K, h, w)
+        scores = F.interpolate(scores, size=grid, mode="area")[0].cpu()  # (K, h, w)
     return Inside(
         image=pixels,
         grid=grid,
@@ -116,6 +102,32 @@ def inside(
         scores=scores,
         classes=_names(classes, 0 if scores is None else len(scores)),
     )
+
+
+def watched(
+    model: nn.Module, pixels: Tensor, *patterns: str, normalisation: str | None = None
+) -> tuple[dict[str, Tensor], Tensor | None]:
+    """One forward pass in evaluation mode: what `capture` saw of the patterns, and the coarse
+    scores (1, K, h', w'), None for a bare encoder.
+
+    pixels: (3, H, W) float in 0..1, which the model can take. normalisation: see `inside`.
+    """
+    name = normalisation or getattr(getattr(model, "config", None), "normalisation", None)
+    if name is None:
+        raise ValueError(
+            "a bare encoder does not say how its pixels were normalised: give normalisation="
+            "'imagenet' (DeiT, SETR) or 'half' (AugReg ViT, Segmenter)"
+        )
+    weight = next(model.parameters())
+    batch = normalise(255 * pixels.to(weight.device), name)[None].to(weight.dtype)  # (1, 3, H, W)
+    bare, training = isinstance(model, Encoder), model.training
+    model.eval()
+    try:
+        with torch.no_grad(), capture(model, *patterns) as seen:
+            found = model(batch) if bare else model.coarse(batch, aux=False)
+    finally:
+        model.train(training)
+    return seen, None if bare else found.scores.float()
 
 
 def finite(attention: Tensor, whose: str = "the model") -> Tensor:
@@ -149,8 +161,10 @@ def _encoder_of(model: nn.Module) -> Encoder:
     return encoder
 
 
-def _checked(image: Tensor, patch: int) -> Tensor:
-    """(3, H, W) float32 in 0..1 whose sides are multiples of the patch."""
+def checked(image: Tensor, patch: int) -> Tensor:
+    """The photograph as (3, H, W) float32 in 0..1, its sides multiples of the patch. Raises
+    ValueError, saying what to do, for one that is not so.
+    """
     if image.ndim != 3 or image.shape[0] != 3:
         raise ValueError(
             f"the photograph has shape {tuple(image.shape)}, expected (3, H, W): one image, "
