@@ -38,6 +38,7 @@ class Model {
     this.Q = this.E + Math.ceil(this.h / data.stride) * this.across;
     this.count = 1 + data.heads.length + (data.rolled ? 1 : 0); // maps of a layer, the mean first
     this.peaks = new Float32Array(bytes(data.peaks).buffer);
+    this.others = new Float32Array(bytes(data.others).buffer); // what extra tokens get
     this.features = data.features.map((text) => new Int8Array(bytes(text).buffer));
     this.products = []; // rollout, layer by layer, when first asked for
   }
@@ -49,9 +50,10 @@ class Model {
 
   // The weights that one asked token gives to all T tokens. map: 0 is the mean, then heads.
   weights(layer, map, asked) {
-    const from = (map * this.Q + asked) * this.T, steps = this.steps[layer];
-    const peak = this.peaks[(layer * this.count + map) * this.Q + asked];
-    return Float32Array.from({ length: this.T }, (_, t) => (steps[from + t] / TOP) ** 2 * peak);
+    const { E, N, T } = this, steps = this.steps[layer], from = (map * this.Q + asked) * N;
+    const line = (layer * this.count + map) * this.Q + asked, peak = this.peaks[line];
+    return Float32Array.from({ length: T }, (_, t) =>
+      t < E ? this.others[line * E + t] : (steps[from + t - E] / TOP) ** 2 * peak);
   }
 
   // Rollout (Abnar & Zuidema 2020) up to a layer: each mean, half itself and half the identity

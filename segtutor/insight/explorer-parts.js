@@ -198,30 +198,39 @@ class Panel {
     const ends = seen.weights ? ["0", percent(high)] : [low.toFixed(2), high.toFixed(2)];
     const name = seen.weights ? (this.state.view === "rollout" ? "share of rollout" : "share of attention") : "cosine similarity";
     const parts = [make("div", { class: "sx-ends" }, make("span", {}, ends[0]), make("span", {}, name), make("span", {}, ends[1]))];
-    if (seen.weights && this.model.classes) parts.push(this.stack(seen));
+    if (seen.weights && this.model.classes) parts.push(...this.stack(seen));
     return [bar, ...parts];
   }
 
-  stack(seen) { // the row by predicted class, as one bar; the caption says the largest in words
-    const box = make("div", { class: "sx-stack", "aria-hidden": "true" });
-    for (const [k, share] of this.shares(seen)) {
-      const part = make("span", { title: `${this.model.classes.names[k]}: ${percent(share)}` });
-      part.style.cssText = `flex-grow: ${share}; background: ${this.model.classes.colours[k]}`;
-      box.append(part);
+  // The row by predicted class: one bar, and names for the largest parts of it.
+  stack(seen) {
+    const { classes, extra } = this.model, whole = total(seen.all), shares = this.shares(seen);
+    const parts = shares.map(([k, share]) => [classes.names[k], share, classes.colours[k]]);
+    extra.forEach((name, i) => parts.push([name, seen.all[i] / whole, "transparent"]));
+    const bar = make("div", { class: "sx-stack", "aria-hidden": "true" });
+    for (const [, share, colour] of parts) {
+      const part = make("span");
+      part.style.cssText = `flex-grow: ${share}; background: ${colour}`;
+      bar.append(part);
     }
-    return box;
+    return [bar, entries(parts.sort((a, b) => b[1] - a[1]).slice(0, 4))];
   }
 
-  key(map) { // of the predicted classes: colour, name, share of the patches
-    const { classes, N } = this.model, counts = new Map(), list = make("ul", { class: "sx-key" });
+  key(map) { // of the predicted classes: share of the patches
+    const { classes, N } = this.model, counts = new Map();
     map.forEach((k) => counts.set(k, (counts.get(k) ?? 0) + 1));
-    for (const [k, count] of [...counts].sort((a, b) => b[1] - a[1])) {
-      const chip = make("span", { class: "sx-chip" });
-      chip.style.background = classes.colours[k];
-      list.append(make("li", {}, chip, `${classes.names[k]} `, make("span", {}, percent(count / N))));
-    }
-    return [list];
+    return [entries([...counts].sort((a, b) => b[1] - a[1]).map(([k, n]) => [classes.names[k], n / N, classes.colours[k]]))];
   }
+}
+
+function entries(parts) { // [name, share, colour] each: a legend
+  const list = make("ul", { class: "sx-key" });
+  for (const [name, share, colour] of parts) {
+    const chip = make("span", { class: "sx-chip" });
+    chip.style.background = colour;
+    list.append(make("li", {}, chip, `${name} `, make("span", {}, percent(share))));
+  }
+  return list;
 }
 
 function place(mark, model, { row, column }) { // outline a patch; none for a class token

@@ -16,13 +16,14 @@ class Explorer {
     [this.row, this.column] = this.snap(models[0], ...data.patch);
     this.token = null; // or the number of the class or distillation token that is asked
     this.compare = data.compare;
-    const last = models[0].layers.length - 1, other = models.length > 1 ? 1 : 0;
+    const first = ({ layers }) => Math.max(layers.indexOf(data.layer ?? layers[(layers.length - 1) >> 1]), 0);
+    const other = models.length > 1 ? 1 : 0, layer = first(models[0]);
     this.panels = [
-      new Panel(this, "A", { model: 0, view: "attention", layer: last, head: 0 }),
-      new Panel(this, "B", { model: other, view: other ? "attention" : "rollout", layer: other ? models[1].layers.length - 1 : last, head: 0 }),
+      new Panel(this, "A", { model: 0, view: "attention", layer, head: 0 }),
+      new Panel(this, "B", { model: other, view: other ? "attention" : "rollout", layer: first(models[other]), head: 0 }),
     ];
     this.status = make("div", { class: "sx-hidden", role: "status", "aria-live": "polite" });
-    this.button = make("button", { type: "button", class: "sx-button" }, "Compare two maps");
+    this.button = make("button", { type: "button", class: "sx-button" }, "Compare");
     this.button.addEventListener("click", () => this.set({ compare: !this.compare }));
     this.grid = make("div", { class: "sx-panels" }, this.source(), ...this.panels.map((panel) => panel.box));
     const style = root.querySelector("style");
@@ -47,20 +48,20 @@ class Explorer {
     const shared = this.models.reduce((fewest, m) => (m.E < fewest.length ? m.extra : fewest), this.models[0].extra);
     const header = make("div", { class: "sx-header" }, make("div", { class: "sx-title" }, name, this.button));
     if (shared.length) {
-      const options = { patch: "Ask a patch", ...Object.fromEntries(shared.map((text, i) => [i, `Ask the ${text}`])) };
-      this.who = choice("Who is asked", options, "patch", (value) => this.set({ token: value === "patch" ? null : +value }));
+      const options = { patch: "Ask a patch", ...Object.fromEntries(shared.map((text, i) => [`token ${i}`, `Ask the ${text}`])) };
+      this.who = choice("Who is asked", options, "patch", (value) => this.set({ token: value === "patch" ? null : +value.slice(6) }));
       header.append(this.who.box);
     }
     this.over = slider("Map over photograph", 100);
-    this.over.range.value = 80;
+    this.over.range.value = 70;
     this.over.range.addEventListener("input", () => this.draw());
     const every = stride === 1 ? "" : ` Every ${["second", "third", "fourth"][stride - 2] ?? `${stride}th`} row and column of patches can be asked.`;
     const keys = (...names) => names.flatMap((name, i) => [...(i ? [" "] : []), make("kbd", {}, name)]);
     const hints = make("p", { class: "sx-hint", id: hint }, `Click or touch a patch in any picture.${every} Keys, on the photograph: `,
       ...keys("←", "↑", "↓", "→"), " next patch, ", ...keys("Home", "End"), " ends of the row, with ", ...keys("Ctrl"), " first and last patch, ",
       ...keys("PgUp", "PgDn"), " next and previous layer.");
-    const controls = make("div", { class: "sx-controls" }, this.over.box);
-    return make("div", { class: "sx-panel", role: "group", "aria-label": "Photograph" }, header, this.stage.box, make("div", { class: "sx-legend" }), controls, hints);
+    const below = make("div", { class: "sx-below" }, hints, this.over.box);
+    return make("div", { class: "sx-panel", role: "group", "aria-label": "Photograph" }, header, this.stage.box, below);
   }
 
   // What the numbers are and are not.
@@ -69,7 +70,7 @@ class Explorer {
     const lines = [
       "Layers, heads, rows and columns are counted from 1.",
       "Colours run from 0 to the highest value of the map that is shown (similarity: from its lowest), so brightness does not compare across maps; the numbers do.",
-      "Weights are stored in 16 steps, fine for small ones: each is off by at most 6.6 % of the largest weight of its row, and under 0.11 % of it is 0. Shares are of all tokens, the class token's part included.",
+      "Weights are stored in 16 steps, fine for small ones: each is off by at most 6.6 % of the largest that the asked token gives to a patch; under 0.11 % of that, it is 0. Shares are of all tokens, the class token's part included.",
       `Rollout multiplies the means over heads, layer by layer, each half mixed with the identity for the residual path. It is computed ${stored ? "from the full weights and stored" : "in this page, from the stored means"}.`,
       `Similarity is the cosine of two tokens after a layer, from ${CHANNELS} numbers a token: off by at most ${error.toFixed(2)}.`,
     ];
@@ -135,7 +136,7 @@ class Explorer {
     const [model] = this.models, asked = this.asked(model);
     place(this.stage.mark, asked.token < model.E ? null : model, asked);
     this.stage.box.setAttribute("aria-label", `Photograph in ${model.h} rows and ${model.w} columns of patches. Asked: ${asked.name}`);
-    if (this.who) this.who.inputs[this.token ?? "patch"].checked = true;
+    if (this.who) this.who.inputs[this.token === null ? "patch" : `token ${this.token}`].checked = true;
     const text = shown.map((panel) => (this.compare ? `${panel.letter}: ` : "") + panel.sentence).join(". ");
     clearTimeout(this.waiting); // a held key must not make a screen reader read every patch
     this.waiting = setTimeout(() => this.status.textContent !== text && (this.status.textContent = text), 150);

@@ -30,6 +30,7 @@ from segtutor.data.sheet import inline
 from segtutor.insight.inside import Inside
 from segtutor.insight.packing import directions, png, quantise, text_of
 from segtutor.insight.plots import as_picture
+from segtutor.insight.rollout import rollout_steps
 
 LIMIT = 2_000_000  # bytes of a stand-alone page
 STRIDES = (1, 2, 3, 4)  # every patch can be asked, every second, ...
@@ -78,6 +79,7 @@ def explorer(
     photo: Tensor | None = None,
     palette: Sequence[tuple[int, int, int]] | None = None,
     patch: tuple[int, int] | None = None,
+    layer: int | None = None,
     layers: Sequence[int] | None = None,
     heads: Sequence[int] | None = None,
     stride: int | None = None,
@@ -89,7 +91,7 @@ def explorer(
     seen: what `inside` returns; several must show the same photograph. names: of the models.
     photo: (3, H', W'), the same photograph, sharper, to be shown instead of what the model saw.
     palette: K colours of the classes. patch: (row, column) asked first, of the first model's grid.
-    layers, heads: numbers from 0 of those to store (default: all; the mean is always over all
+    layer: number of the layer shown first (default: one in the middle). layers, heads: numbers from 0 of those to store (default: all; the mean is always over all
     heads). stride: 1 if every patch can be asked, 2 for every second row and column, ...; None
     takes the smallest that keeps the page within `limit` bytes. compare: begin with two maps side
     by side (default: if there is more than one model).
@@ -98,7 +100,7 @@ def explorer(
     """
     seen = [seen] if isinstance(seen, Inside) else list(seen)
     names = tuple(names) or tuple(f"model {i + 1}" for i in range(len(seen)))
-    _check(seen, names, patch, layers, heads, stride)
+    _check(seen, names, patch, layer, layers, heads, stride)
     sizes = {}
     for step in STRIDES if stride is None else (stride,):
         models = [
@@ -109,6 +111,7 @@ def explorer(
             "title": title,
             "models": models,
             "patch": patch or [side // 2 for side in seen[0].grid],
+            "layer": layer,
             "compare": len(seen) > 1 if compare is None else compare,
             "ramps": {"heat": _ramp("inferno"), "alike": _ramp("viridis")},
         }
@@ -128,7 +131,7 @@ def explorer(
     )
 
 
-def _check(seen, names, patch, layers, heads, stride) -> None:
+def _check(seen, names, patch, [layer] if layers is None and layer is not None else layers, heads, stride) -> None:
     if not seen:
         raise ValueError("nothing to explore: expected one Inside or several, got an empty list")
     if len(names) != len(seen):
@@ -148,12 +151,16 @@ def _check(seen, names, patch, layers, heads, stride) -> None:
                     raise ValueError(
                         f"{what} {number} is out of range: {name} has {what}s 0..{end - 1}"
                     )
-        if layers is not None and not len(layers):
+        stored = range(depth) if layers is None else layers
+        if not len(stored):
             raise ValueError("layers is empty: give at least one layer to store")
+        if layer is not None and layer not in stored:
+            raise ValueError(f"layer {layer} cannot be shown first: stored are {list(stored)}")
     h, w = seen[0].grid
     if patch is not None and not (0 <= patch[0] < h and 0 <= patch[1] < w):
         raise ValueError(
-            f"patch {tuple(patch)} is outside the {h}x{w} grid (rows 0..{h - 1}, columns 0..{w - 1})"
+            f"patch {tuple(patch)} is outside the {h}x{w} grid (rows 0..{h - 1}, "
+            f"columns 0..{w - 1})"
         )
     if stride is not None and not 1 <= stride <= min(h, w):
         raise ValueError(f"stride is {stride}, expected 1..{min(h, w)} on a {h}x{w} grid")
@@ -168,17 +175,18 @@ def _model(seen: Inside, name: str, layers, heads, stride: int, palette) -> dict
     patches = np.arange(h * w).reshape(h, w)[::stride, ::stride].ravel()
     asked = np.concatenate([np.arange(seen.extra), seen.extra + patches])  # (Q,) tokens
     in_page = stride == 1 and len(layers) == depth  # can the page make rollout by itself?
-    pictures, peaks, features, errors = [], [], [], []
+    rolled = None if in_page else rollout_steps(seen.attention.detach().float().cpu())  # (L, T, T)
+    pictures, peaks, others, features, errors = [], [], [], [], []
     for i in layers:
         weights = seen.attention[i].detach().float().cpu()  # (A, T, T)
         stack = [weights.mean(0), *weights[heads]]
         if not in_page:
-            from segtutor.insight.rollout import rollout
-
-            stack.append(rollout(seen.attention[: i + 1]).float().cpu())
-        steps, peak = quantise(torch.stack(stack)[:, asked].numpy())  # (maps, Q, T), (maps, Q)
-        pictures.append(png(steps.reshape(-1, steps.shape[-1])))
+            stack.append(rolled[i])
+        rows = torch.stack(stack)[:, asked].numpy()  # (maps, Q, T)
+        steps, peak = quantise(rows[..., seen.extra :])  # (maps, Q, N), (maps, Q)
+        pictures.append(png(steps.reshape(-1, h * w)))
         peaks.append(peak)
+        others.append(rows[..., : seen.extra])  # (maps, Q, E): few, and often large
         small, error = directions(seen.tokens[i])
         features.append(text_of(small))
         errors.append(round(error, 3))
@@ -194,6 +202,7 @@ def _model(seen: Inside, name: str, layers, heads, stride: int, palette) -> dict
         "rolled": not in_page,
         "maps": pictures,
         "peaks": text_of(np.stack(peaks)),
+        "others": text_of(np.stack(others)),
         "features": features,
         "errors": errors,
         "classes": _classes(seen, palette),
