@@ -91,16 +91,17 @@ def explorer(
     seen: what `inside` returns; several must show the same photograph. names: of the models.
     photo: (3, H', W'), the same photograph, sharper, to be shown instead of what the model saw.
     palette: K colours of the classes. patch: (row, column) asked first, of the first model's grid.
-    layer: number of the layer shown first (default: one in the middle). layers, heads: numbers from 0 of those to store (default: all; the mean is always over all
-    heads). stride: 1 if every patch can be asked, 2 for every second row and column, ...; None
-    takes the smallest that keeps the page within `limit` bytes. compare: begin with two maps side
-    by side (default: if there is more than one model).
+    layer: the one shown first (default: in the middle). layers, heads: those to store (default:
+    all; the mean is always over all heads). All are counted from 0. stride: 1 if every patch can be
+    asked, 2 for every second row and column, ...; None takes the smallest that keeps the page
+    within `limit` bytes. compare: begin with two maps side by side (default: if there is more than
+    one model).
 
     Raises ValueError for a number out of range, and, with the sizes, where no stride is enough.
     """
     seen = [seen] if isinstance(seen, Inside) else list(seen)
     names = tuple(names) or tuple(f"model {i + 1}" for i in range(len(seen)))
-    _check(seen, names, patch, layer, layers, heads, stride)
+    _check(seen, names, photo, patch, layer, layers, heads, stride)
     sizes = {}
     for step in STRIDES if stride is None else (stride,):
         models = [
@@ -131,19 +132,21 @@ def explorer(
     )
 
 
-def _check(seen, names, patch, [layer] if layers is None and layer is not None else layers, heads, stride) -> None:
+def _check(seen, names, photo, patch, layer, layers, heads, stride) -> None:
     if not seen:
         raise ValueError("nothing to explore: expected one Inside or several, got an empty list")
     if len(names) != len(seen):
         raise ValueError(f"{len(names)} names for {len(seen)} models")
     first = seen[0].image.shape[-2:]
-    for name, one in zip(names, seen, strict=True):
-        size = one.image.shape[-2:]
+    shown = [(name, one.image) for name, one in zip(names, seen, strict=True)]
+    for name, image in [*shown, ("photo", photo)][: None if photo is not None else -1]:
+        size = image.shape[-2:]
         if abs(size[0] * first[1] / (size[1] * first[0]) - 1) > 0.02:
             raise ValueError(
-                f"{name} saw a photograph of {size[0]}x{size[1]} pixels, {names[0]} one of "
-                f"{first[0]}x{first[1]}: side by side they must show the same part of it"
+                f"{name} has {size[0]}x{size[1]} pixels, the photograph of {names[0]} "
+                f"{first[0]}x{first[1]}: they must show the same part of it"
             )
+    for name, one in zip(names, seen, strict=True):
         depth, count = one.attention.shape[:2]
         for what, chosen, end in (("layer", layers, depth), ("head", heads, count)):
             for number in chosen if chosen is not None else ():

@@ -5,9 +5,10 @@ Taught in   : chapter 15 (what the explorer stores, and what it rounds)
 What a token gives to all patches is divided by the largest of it, its square root taken, and
 rounded to 16 steps: fine steps where weights are small, so that what many dark patches hold
 together is not lost. The largest travels beside it as float32, and so does what goes to the class
-token, which may be more than all patches get and would make their steps coarse. A weight a of a row whose largest is m comes back
-off by at most m * (15**2 - 14.5**2) / 15**2, which is 6.6 % of m; weights below 0.11 % of m come
-back as 0. Four bits a pixel, as PNG: a browser unpacks it without any library.
+token, which may be more than all patches get and would make their steps coarse. A weight a of a row
+whose largest is m comes back off by at most m * (15**2 - 14.5**2) / 15**2, which is 6.6 % of m;
+weights below 0.11 % of m come back as 0. Four bits a pixel, as PNG: a browser unpacks it without
+any library.
 """
 
 from __future__ import annotations
