@@ -16,7 +16,8 @@ const make = (tag, attributes = {}, ...children) => {
 const unique = () => `segtutor-${(window.segtutorCount = (window.segtutorCount ?? 0) + 1)}`;
 const percent = (share) => {
   const p = 100 * share;
-  return p > 0 && p < 0.05 ? "under 0.1 %" : `${p >= 9.95 ? Math.round(p) : p.toFixed(1)} %`;
+  if (p > 0 && p < 0.05) return "under 0.1 %";
+  return `${p === 0 || p >= 9.95 ? Math.round(p) : p.toFixed(1)} %`;
 };
 const numbers = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
 const colourAt = (stops, x) => {
