@@ -1,4 +1,6 @@
-"""What `segtutor evaluate` and `segtutor predict` share: model, protocol, class names, output."""
+"""What `segtutor evaluate` and `segtutor predict` share with those that draw: model, data, protocol, class names,
+output.
+"""
 
 from __future__ import annotations
 
@@ -67,6 +69,44 @@ def precision_of(options, device):
 
     dtype = getattr(torch, options.precision)
     return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
+
+
+def names_and_palette(options, classes: int):
+    """(names, palette) of the model's K classes."""
+    from segtutor.data import ade20k, camvid, cityscapes, pascal_context
+    from segtutor.data.folder import made_up_palette, read_classes
+
+    known = {
+        "ade20k": (ade20k.CLASSES, ade20k.PALETTE),
+        "pascal_context": (pascal_context.CLASSES, pascal_context.PALETTE),
+        "pascal_context_59": (pascal_context.CLASSES[1:], pascal_context.PALETTE[1:]),
+        "cityscapes": (cityscapes.CLASSES, cityscapes.PALETTE),
+        "camvid": (camvid.CLASSES, camvid.PALETTE),
+    }
+    if options.classes is None:
+        return [f"class {k}" for k in range(classes)], made_up_palette(classes)
+    if options.classes in known:
+        names, palette = known[options.classes]
+    else:
+        names = read_classes(options.classes)[0]
+        palette = made_up_palette(len(names))
+    if len(names) != classes:
+        raise ValueError(
+            f"{options.model} scores {classes} classes, {options.classes} names {len(names)}"
+        )
+    return names, palette
+
+
+def open_data(options):
+    """The data set that `data`, `split`, `data_root` and `ignore` of the command line name."""
+    from segtutor.data.folder import own_folder, splits_of_folder
+    from segtutor.data.readers import READERS, reader
+
+    if options.data in READERS or not Path(options.data).is_dir():
+        split = options.split or ("test" if options.data == "camvid" else "val")
+        return reader(options.data)(split, options.data_root)
+    whole = "all" if "all" in splits_of_folder(options.data) else "val"
+    return own_folder(options.data, options.split or whole, raw_ignore=options.ignore)
 
 
 def output_folder(path: Path) -> Path:

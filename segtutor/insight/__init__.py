@@ -29,6 +29,7 @@ from segtutor.insight.distance import (
     receptive_fields,
     uniform_distance,
 )
+from segtutor.insight.explorer import Explorer, explorer
 from segtutor.insight.features import (
     busiest_channels,
     channels_alt,
@@ -52,6 +53,7 @@ from segtutor.insight.widgets import live
 
 __all__ = [
     "COLOURS",
+    "Explorer",
     "Inside",
     "attention_alt",
     "attention_distance",
@@ -76,6 +78,7 @@ __all__ = [
     "curves",
     "distance_alt",
     "distance_figure",
+    "explorer",
     "feature_maps",
     "features_alt",
     "features_figure",
