@@ -1,5 +1,5 @@
-"""What `segtutor evaluate` and `segtutor predict` share with those that draw: model, data, protocol, class names,
-output.
+"""What `segtutor evaluate`, `segtutor predict` and those that draw share: model, data, protocol,
+class names, output.
 """
 
 from __future__ import annotations
