@@ -102,11 +102,11 @@ def test_the_figure_has_a_row_for_each_question_and_names_what_occurs():
 def test_the_words_hold_the_numbers():
     _, truth, near, far = scene()
     text = comparison_alt({"a": near, "b": far}, CLASSES, truth=truth, reach=2)
-    assert "a is right at 99% of the labelled pixels, and 100% of its mistakes" in text
-    assert "b is right at 99% of the labelled pixels, and 0% of its mistakes" in text
+    assert "a is right at 99 % of the labelled pixels, and 100 % of its mistakes" in text
+    assert "b is right at 99 % of the labelled pixels, and 0 % of its mistakes" in text
     assert text.endswith("Classes: road, sky, car.")
     text = comparison_alt({"a": near, "b": far}, CLASSES)
-    assert "b and a differ at 1% of the pixels." in text
+    assert "b and a differ at 1 % of the pixels." in text
 
 
 def test_mistakes_are_explained():

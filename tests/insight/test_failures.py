@@ -118,15 +118,15 @@ def test_the_sheet_and_its_words():
     found = fed().result()
     figure = failures_figure(found, PALETTE)
     titles = [axis.get_title(loc="left") for axis in figure.axes]
-    assert titles[:4] == ["car", "truth (33% differ)", "a: 100% right", "b: 67% right"]
+    assert titles[:4] == ["car", "truth; answers differ: 33 %", "a: 100 % right", "b: 67 % right"]
     left, right = figure.axes[-2:]
     assert [t.get_text() for t in left.get_yticklabels()] == ["car", "pole"]
     assert [bar.get_width() for bar in left.patches] == [0, 100, 100, 0]  # a's bars, then b's
     assert {t.get_text() for t in right.get_yticklabels()} == {"pole → road", "car → road"}
     text = failures_alt(found)
-    assert "on 3 photographs" in text and "in a window of car: at 33% of its pixels" in text
+    assert "on 3 photographs" in text and "in a window of car: at 33 % of its pixels" in text
     assert "Of 2 small pieces (3 to 20 pixels) a misses 1, b 1, and 0 are missed by both" in text
-    assert "a most often takes pole for road (100% of its pixels)" in text
+    assert "a most often takes pole for road (100 % of its pixels)" in text
 
 
 def test_two_equal_models_give_an_empty_sheet():
