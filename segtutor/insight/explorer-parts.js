@@ -27,7 +27,7 @@ const colourAt = (stops, x) => {
 
 function slider(label, max) {
   const id = unique(), range = make("input", { type: "range", id, min: 0, max, step: 1, value: 0 });
-  const said = make("output", { for: id });
+  const said = make("span", { class: "sx-value", "aria-hidden": "true" });
   return { range, said, box: make("div", { class: "sx-slider" }, make("label", { for: id }, label), said, range) };
 }
 
@@ -151,7 +151,7 @@ class Panel {
     const words = this.words(seen);
     this.sentence = `${seen.what}, ${words}`;
     this.heat.setAttribute("aria-label", `Map ${this.letter}: ${this.sentence}`);
-    this.caption.replaceChildren(make("strong", {}, `${seen.what[0].toUpperCase()}${seen.what.slice(1)}`), `: ${words}`);
+    this.caption.replaceChildren(make("strong", {}, `${seen.what[0].toUpperCase()}${seen.what.slice(1)}`), `: ${words}`.replaceAll(" %", "\u00a0%"));
     this.legend.replaceChildren(...(classes ? this.key(map) : this.scale(seen, low, high)));
     place(this.stage.mark, asked.token < model.E ? null : model, asked);
   }
@@ -187,7 +187,7 @@ class Panel {
     const whole = total(all);
     const parts = classes
       ? this.shares(seen).slice(0, 2).map(([k, share], i) => `${percent(share)} ${i ? "" : `of ${noun} `}on ${classes.names[k]}`)
-      : [`most of it on ${there}, ${percent(map[best] / whole)}`];
+      : [`strongest patch ${there} with ${percent(map[best] / whole)}`];
     model.extra.forEach((name, i) => parts.push(`${percent(all[i] / whole)} on the ${name}`));
     return parts.join(", ");
   }
