@@ -20,22 +20,28 @@ def run(*arguments) -> int:
     return main(["figure", *map(str, arguments)])
 
 
-@pytest.fixture
-def place(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
     """Two models of three classes, a photograph with labels, and a folder of three pairs."""
-    monkeypatch.chdir(tmp_path)
-    save_model(segmenter_linear(3, **SMALL), "linear.safetensors")
-    save_model(segmenter_mask(3, decoder_heads=2, **SMALL), "mask.safetensors")
-    random = np.random.default_rng(0)
-    for folder in ("images", "labels"):
-        (tmp_path / "mine" / folder).mkdir(parents=True)
+    root = tmp_path_factory.mktemp("figure")
+    save_model(segmenter_linear(3, **SMALL), root / "linear.safetensors")
+    save_model(segmenter_mask(3, decoder_heads=2, **SMALL), root / "mask.safetensors")
+    random, mine = np.random.default_rng(0), root / "mine"
+    for kind in ("images", "labels"):
+        (mine / kind).mkdir(parents=True)
     for name in ("a", "b", "c"):
         photo = random.integers(0, 256, (40, 56, 3), dtype=np.uint8)
         label = np.kron(random.integers(0, 3, (5, 7), dtype=np.uint8), np.ones((8, 8), np.uint8))
-        Image.fromarray(photo).save(f"mine/images/{name}.png")
-        Image.fromarray(label).save(f"mine/labels/{name}.png")
-    (tmp_path / "mine" / "classes.txt").write_text("road\ncar\nsky\n")
-    return tmp_path
+        Image.fromarray(photo).save(mine / "images" / f"{name}.png")
+        Image.fromarray(label).save(mine / "labels" / f"{name}.png")
+    (mine / "classes.txt").write_text("road\ncar\nsky\n")
+    return root
+
+
+@pytest.fixture
+def place(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    return folder
 
 
 PHOTO = "mine/images/a.png"
@@ -56,7 +62,7 @@ CALLS = {
 
 @pytest.mark.parametrize("name", CALLS)
 def test_every_figure_is_written_with_its_words(place, capsys, name):
-    assert run(name, *CALLS[name], "--out", "out/figure.png", "--dpi", 60) == 0
+    assert run(name, *CALLS[name], "--out", "out/figure.png", "--dpi", 40) == 0
     said = capsys.readouterr().out
     with Image.open("out/figure.png") as picture:
         alt = picture.info["Description"]
@@ -81,7 +87,7 @@ def test_all_figures_are_tried():
     (("architecture", "segmenter-linear-tiny-16", "--size", 64, 96), "3 × 64 × 96 pixels"),
 ])  # fmt: skip
 def test_what_is_asked_for_is_shown(place, capsys, arguments, words):
-    assert run(*arguments, "--out", "f.png", "--dpi", 50) == 0
+    assert run(*arguments, "--out", "f.png", "--dpi", 30) == 0
     assert words in capsys.readouterr().out
 
 
@@ -113,7 +119,7 @@ def test_our_own_speed_and_accuracy(place, capsys):
     line = {"run": "camvid-segmenter-linear-tiny-16", "data": "camvid", "miou": 0.5}
     (place / "l.jsonl").write_text(json.dumps(line) + "\n")
     both = ("--bench", "bench.json", "--ledger", "l.jsonl")
-    assert run("tradeoff", *both, "--out", "f.png") == 0
+    assert run("tradeoff", *both, "--out", "f.png", "--dpi", 30) == 0
     assert "camvid; m, 192 × 192; measured by us" in capsys.readouterr().out
 
 
@@ -138,6 +144,8 @@ def test_our_own_speed_and_accuracy(place, capsys):
      "linear.safetensors has no mask decoder"),
     (("attention", "mask.safetensors", PHOTO, "--of-class", "cow", "--out", "f.png"),
      "--of-class is 'cow', expected a number or one of class 0"),
+    (("attention", "mask.safetensors", PHOTO, "--of-class", "3", "--out", "f.png"),
+     "--of-class is 3, there are 3, 0..2"),
     (("attention", "mask.safetensors", PHOTO, "--of-class", "1", "--token", "cls", "--out",
       "f.png"), "exclude each other"),
     (("attention", "mask.safetensors", PHOTO, "--size", 30, 40, "--out", "f.png"), "30x40"),

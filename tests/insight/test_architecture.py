@@ -5,7 +5,6 @@ import pytest
 import torch
 from torch import nn
 
-from segtutor.baselines import BaselineConfig, build_baseline
 from segtutor.insight.architecture import architecture, architecture_alt, shapes_of
 from segtutor.insight.drawing import draw
 from segtutor.models import segmenter_linear, segmenter_mask, setr_mla, setr_naive, setr_pup
@@ -150,6 +149,6 @@ def test_mistakes_are_explained():
     model.config = None
     with pytest.raises(ValueError, match=r"give size=\(H, W\)"):
         architecture(model)
-    fcn = build_baseline(BaselineConfig("fcn", "resnet50", 5))
-    with pytest.raises(ValueError, match="begin with a transformer encoder"):
-        architecture(fcn)
+    model.encoder = nn.Conv2d(3, 24, 8, stride=8)
+    with pytest.raises(ValueError, match="the encoder is a Conv2d.* begin with a transformer"):
+        architecture(model)

@@ -74,7 +74,7 @@ def test_the_window_goes_where_borders_are_wrong():
     window = border_window([near, far], truth, size=(4, 6), reach=2)
     assert window.top <= 10 < window.top + 4 and window.left <= 2 and window.left + 6 >= 6
     # without truth: where the models disagree; without disagreement: where a border is
-    disagree = border_window([truth.long(), far], size=(4, 6))
+    disagree = border_window([torch.zeros_like(far), torch.where(far == 2, 2, 0)], size=(4, 6))
     assert disagree.top <= 18 < disagree.top + 4 and disagree.left <= 20 < disagree.left + 6
     alone = border_window([truth[:, :29]], size=(2, 6))
     assert alone.top == 9
