@@ -116,7 +116,7 @@ def comparison_figure(
     reach: int = 4,
     ignore: int = 255,
     opacity: float = 0.6,
-    width: float = 9.0,
+    width: float = 8.0,
 ) -> Figure:
     """Photograph, truth and models in columns; below them the enlarged window, then the mistakes.
 
