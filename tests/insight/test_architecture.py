@@ -109,6 +109,29 @@ def test_another_model_gives_another_drawing():
     assert "Own to bilinear × 8: 5 × 4 × 6 scores" in architecture_alt(drawing)
 
 
+def test_a_decoder_of_ones_own_behind_the_papers_neck():
+    model = setr_mla(5, hidden=10, head_hidden=6, aux_layers=(0, 1), **SMALL)
+    model.decoder = OnMaps(10, 5)
+    drawing = architecture(model)
+    arrows = {(a.start, a.end): a.shape for a in drawing.arrows}
+    assert arrows["blocks", "neck"] == (24, 24) and arrows["neck", "decoder"] == (10, 4, 6)
+    assert drawing.notes == ("In training, 2 auxiliary heads: 5 × 4 × 6 scores.",)
+    one = architecture(setr_mla(5, hidden=10, head_hidden=6, taps=(3,), **SMALL))
+    assert max(b.x + b.width / 2 for b in one.boxes) < one.width
+
+
+class OnMaps(nn.Conv2d):
+    """Reads the first of the neck's maps."""
+
+    layers = ()
+
+    def __init__(self, width, classes):
+        super().__init__(width, classes, 1)
+
+    def forward(self, maps):
+        return super().forward(maps[0])
+
+
 class Own(nn.Module):
     """A decoder that no paper knows."""
 
