@@ -19,21 +19,20 @@ log = logging.getLogger(__name__)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ADDRESS = "@REPOSITORY@"  # stands for `repository.url` of _config.yml
 BENCH = "@BENCH@"  # stands for the tables made of results/bench.jsonl
+CAMVID = "@CAMVID@"  # stands for the table made of results/camvid.jsonl
 
 
 def prepare_source(app, docname: str, source: list[str]) -> None:
-    """The repository's address and the tables of the bench; in notebooks also links that work both
+    """The repository's address and the tables of the ledger; in notebooks also links that work both
     in the repository and on the site, and no widgets, since nothing moves without a kernel.
     """
     address = app.config.html_theme_options["repository_url"].rstrip("/")
     source[0] = source[0].replace(ADDRESS, address)
-    if BENCH in source[0]:
-        from segtutor.bench.report import markdown
-        from segtutor.reproduce.ledger import read
-
-        ledger = Path(app.srcdir).parent / "results" / "bench.jsonl"
-        app.env.note_dependency(str(ledger))
-        source[0] = source[0].replace(BENCH, markdown(read(ledger)))
+    for mark, name in ((BENCH, "bench"), (CAMVID, "camvid")):
+        if mark in source[0]:
+            ledger = Path(app.srcdir).parent / "results" / f"{name}.jsonl"
+            app.env.note_dependency(str(ledger))
+            source[0] = source[0].replace(mark, from_ledger(name, ledger))
     if docname == "full_runs":
         source[0] = with_plans(source[0])
     if not docname.startswith("notebooks/"):
@@ -49,6 +48,15 @@ def prepare_source(app, docname: str, source: list[str]) -> None:
         elif cell["cell_type"] == "code":
             cell["outputs"] = [o for o in cell["outputs"] if WIDGET not in o.get("data", {})]
     source[0] = json.dumps(notebook)
+
+
+def from_ledger(name: str, ledger: Path) -> str:
+    from segtutor.bench import report
+    from segtutor.reproduce import trainings
+    from segtutor.reproduce.ledger import read
+
+    write = {"bench": report.markdown, "camvid": trainings.markdown}[name]
+    return write(read(ledger))
 
 
 def with_plans(text: str) -> str:

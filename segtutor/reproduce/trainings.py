@@ -8,9 +8,11 @@ Taught in   : chapter 13 (what a run must leave behind to be believed)
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from segtutor.reproduce import ledger
+from segtutor.training.published import RUNS
 
 LOG_LINES = 50  # about so many steps of the log go into the ledger; the folder keeps them all
 SCORES = ("miou", "pixel_accuracy", "mean_accuracy", "interval", "images", "how")
@@ -57,3 +59,46 @@ def record_training(folder: str | Path, path: str | Path) -> dict:
     this process, which should be the one that trained. Returns the record.
     """
     return ledger.append(path, training_record(folder))
+
+
+def markdown(records: list[dict]) -> str:
+    """Recorded trainings as a table, one row for each configuration, its seeds together: those
+    whose settings a run of that name has today first, others as "earlier settings".
+    """
+    groups: dict[str, list[dict]] = {}
+    for record in records:
+        groups.setdefault(_settings(record["run"], record["config"]), []).append(record)
+    ordered = sorted(groups.values(), key=lambda g: (not _is_current(g[0]), g[0]["run"]))
+    lines = [
+        "| run | seeds | test mIoU, mean | of each seed | minutes | machine, commit |",
+        "|---|---|---|---|---|---|",
+    ]
+    for group in ordered:
+        first, scores = group[0], [100 * r["miou"] for r in group]
+        minutes = " to ".join({f"{f(r['minutes'] for r in group):.0f}": 0 for f in (min, max)})
+        earlier = "" if _is_current(first) else ", earlier settings"
+        commits = ", ".join(sorted({r["commit"] or "unknown" for r in group}))
+        lines.append(
+            f"| `{first['run']}`{earlier} | {', '.join(str(r['seed']) for r in group)} | "
+            f"{sum(scores) / len(scores):.1f} | {', '.join(f'{s:.1f}' for s in scores)} | "
+            f"{minutes} | {first['machine']}, {commits} |"
+        )
+    return "\n".join(lines) if groups else "No training has been recorded yet."
+
+
+def _settings(name: str, config: dict) -> str:
+    """What makes two trainings the same but for chance, as text that can be compared. Class weights
+    are counted (see Run.balance), not set.
+    """
+    recipe = {k: v for k, v in config["recipe"].items() if k not in ("seed", "class_weights")}
+    keys = ("model", "splits", "base", "pipeline", "frozen", "subset")
+    chosen = {key: config[key] for key in keys} | {"balance": config.get("balance", 0.0)}
+    return json.dumps([name, chosen, recipe], sort_keys=True)
+
+
+def _is_current(record: dict) -> bool:
+    """Does the run of that name have these settings today?"""
+    run = RUNS.get(record["run"])
+    today = json.loads(json.dumps(asdict(run))) if run else record["config"]
+    same = _settings(record["run"], today) == _settings(record["run"], record["config"])
+    return run is not None and same

@@ -1,11 +1,20 @@
 """A finished training folder becomes one line of the ledger; an unfinished one is refused."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 
 from segtutor.reproduce import ledger
-from segtutor.reproduce.trainings import record_training, total_seconds, training_record
+from segtutor.reproduce.trainings import (
+    markdown,
+    record_training,
+    total_seconds,
+    training_record,
+)
+from segtutor.training.published import find_run, override
+
+NAME = "camvid-segmenter-mask-tiny-16"
 
 
 @pytest.fixture
@@ -39,3 +48,21 @@ def test_an_unfinished_training_is_not_recorded(folder):
 
 def test_a_resumed_run_adds_up():
     assert total_seconds([{"seconds": t} for t in (1, 2, 5, 1, 3)]) == 8
+
+
+def recorded(seed, miou, minutes, **changes):
+    config = json.loads(json.dumps(asdict(override(find_run(NAME), changes))))
+    config["recipe"]["class_weights"] = [seed]  # counted in the labels: no setting
+    where = {"machine": "m", "commit": "abc"}
+    return {"run": NAME, "seed": seed, "miou": miou, "minutes": minutes, "config": config, **where}
+
+
+def test_the_table_joins_seeds_and_parts_settings():
+    lines = [recorded(0, 0.5, 9.6, head_lr="2"), recorded(0, 0.6, 9.2), recorded(1, 0.62, 12.4)]
+    head, rule, *rows = markdown(lines).splitlines()
+    assert rows == [
+        f"| `{NAME}` | 0, 1 | 61.0 | 60.0, 62.0 | 9 to 12 | m, abc |",
+        f"| `{NAME}`, earlier settings | 0 | 50.0 | 50.0 | 10 | m, abc |",
+    ]
+    assert head.count("|") == rule.count("|") == rows[0].count("|")
+    assert markdown([]) == "No training has been recorded yet."
