@@ -14,6 +14,7 @@ from segtutor.commands.data import add_data
 from segtutor.commands.evaluation import add_evaluate
 from segtutor.commands.explore import add_explore
 from segtutor.commands.figure import add_figure
+from segtutor.commands.ledger import add_ledger
 from segtutor.commands.plan import add_plan
 from segtutor.commands.prediction import add_predict
 from segtutor.commands.recipes import add_recipes
@@ -39,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     add_explore(commands)
     add_figure(commands)
     _add_reproduce(commands)
+    add_ledger(commands)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)

@@ -2,8 +2,14 @@
 
 Taught in   : every chapter ends with `write_results`; chapter 16 reads the ledger
 
-A record is one line of JSON. The ledger is only ever appended to; a line is written with one call
-under a file lock, so that runs side by side do not tear each other's lines.
+A record is one line of JSON, which pandas.read_json(path, lines=True) reads too. The ledger is
+only ever appended to; appending.py sees to it that runs side by side do not tear each other's
+lines, and that what a crash has cut in half does no harm. `segtutor ledger` shows, checks and
+compares ledgers.
+
+Schema 1: what a run gave, with time, versions, machine, device, commit.
+Schema 2: a training also says what was overridden, on which data, with how much memory, and the
+          hash of its log; evaluations have lines of their own.
 """
 
 from __future__ import annotations
@@ -14,11 +20,15 @@ import platform
 import subprocess
 import sys
 import time
+import warnings
 from datetime import datetime, timezone
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-SCHEMA = 1
+from segtutor.reproduce.appending import append_line, read_lines
+
+SCHEMA = 2
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "matplotlib", "segtutor")
 
 
@@ -37,15 +47,18 @@ def provenance() -> dict:
 
 def versions() -> dict[str, str]:
     """Installed versions of the packages that decide numbers."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    return {package: _version(package) for package in PACKAGES}
 
 
+@cache
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+@cache
 def processor() -> str:
     """The processor's name, as well as the system tells it."""
     try:
@@ -57,6 +70,7 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+@cache  # what this process runs is what stood there when it began
 def commit() -> dict:
     """Commit of the source tree this library runs from, and whether it had uncommitted changes."""
     folder = Path(__file__).resolve().parents[2]
@@ -94,7 +108,8 @@ def append(path: str | Path, record: dict) -> dict:
     """Add one record to a ledger file, with schema, time and provenance. Returns what was written.
 
     Raises PermissionError naming the file when it cannot be written; TypeError when the record is
-    not plain JSON.
+    not plain JSON, ValueError when it holds a number that JSON has not (nan). Warns when a line
+    that a crash had cut in half was set aside first.
     """
     path = Path(path)
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -102,10 +117,7 @@ def append(path: str | Path, record: dict) -> dict:
     line = (json.dumps(full, allow_nan=False) + "\n").encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "ab", buffering=0) as file:
-            _lock(file)
-            file.write(line)
-            os.fsync(file.fileno())
+        _tell(append_line(path, line))
     except PermissionError as error:
         raise PermissionError(f"cannot append to the ledger {path}: no write permission") from error
     return full
@@ -114,20 +126,43 @@ def append(path: str | Path, record: dict) -> dict:
 def read(path: str | Path) -> list[dict]:
     """All records of a ledger file, oldest first; [] when there is none.
 
-    Raises ValueError naming file and line for a line that is not JSON.
+    A last line cut in half is set aside into NAME.torn, with a warning. Raises ValueError naming
+    file and line for any other line that is no record, and for one of a newer schema.
     """
     path = Path(path)
-    records = []
     if not path.exists():
-        return records
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise ValueError(
-                f"{path}, line {number} is not a whole JSON record: {error}"
-            ) from error
-    return records
+        return []
+    lines, report = read_lines(path)
+    _tell(report)
+    return [record_of(line, f"{path}, line {n}") for n, line in enumerate(lines, start=1)]
+
+
+def record_of(line: bytes, where: str) -> dict:
+    """One line as a record. Raises ValueError, beginning with `where`, for one that is none."""
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise ValueError(
+            f"{where} is not a whole JSON record: {error}. `segtutor ledger verify --repair` sets "
+            "such lines aside"
+        ) from error
+    if not isinstance(record, dict):
+        raise ValueError(f"{where} is {type(record).__name__}, expected a record in braces")
+    schema = record.get("schema", 0)  # lines of a training's log have none
+    if type(schema) is not int or schema < 0:
+        raise ValueError(f"{where} has schema {schema!r}, expected a whole number")
+    if schema > SCHEMA:
+        raise ValueError(
+            f"{where} was written with schema {schema}, this segtutor reads up to {SCHEMA}: "
+            "update segtutor, or read the file with the version that wrote it "
+            f"({(record.get('versions') or {}).get('segtutor', 'not stated')})"
+        )
+    return record
+
+
+def _tell(report: str | None) -> None:
+    if report:
+        warnings.warn(report, RuntimeWarning, stacklevel=3)
 
 
 def write_results(
@@ -155,12 +190,3 @@ def write_results(
     part.write_text(json.dumps(record, indent=1) + "\n")
     os.replace(part, path)
     return path
-
-
-def _lock(file) -> None:
-    """Wait for exclusive use of the file (where the system has such locks)."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: a single append is all we have
-        return
-    fcntl.flock(file, fcntl.LOCK_EX)
