@@ -18,6 +18,7 @@ from segtutor.commands.ledger import add_ledger
 from segtutor.commands.plan import add_plan
 from segtutor.commands.prediction import add_predict
 from segtutor.commands.recipes import add_recipes
+from segtutor.commands.reproduce import add_tables, with_table
 from segtutor.commands.train import add_train
 
 
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     add_figure(commands)
     _add_reproduce(commands)
     add_ledger(commands)
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(with_table(sys.argv[1:] if arguments is None else arguments))
     try:
         return options.run(options)
     except (ValueError, OSError) as error:
@@ -104,8 +105,9 @@ def _convert(options) -> int:
 
 
 def _add_reproduce(commands) -> None:
-    reproduce = commands.add_parser("reproduce", help="run the book's notebooks")
-    what = reproduce.add_subparsers(dest="what", required=True, metavar="WHAT")
+    reproduce = commands.add_parser("reproduce", help="the papers' tables; the book's notebooks")
+    what = reproduce.add_subparsers(dest="what", metavar="WHAT")
+    add_tables(reproduce, what)
     notebooks = what.add_parser("notebooks", help="execute the chapters by papermill")
     notebooks.add_argument("only", nargs="*", help="chapters, e.g. 02 (default: all)")
     notebooks.add_argument("--profile", default="cpu", help="smoke, cpu (default) or gpu")

@@ -13,6 +13,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, get_args, get_type_hints
 
@@ -111,9 +112,14 @@ def override(run: Run, changes: Mapping[str, str]) -> Run:
             part = "recipe."
         if name not in _names(tables[part]) or key in ("name", "model", "recipe"):
             raise ValueError(f"cannot override {key!r}: no such entry{_near(key)}")
-        mine[part][name] = _parse(key, text, get_type_hints(tables[part])[name])
+        mine[part][name] = _parse(key, text, _hints(tables[part])[name])
     model = replace(run.model, **mine["model."])
     return replace(run, **mine[""], model=model, recipe=replace(run.recipe, **mine["recipe."]))
+
+
+@cache
+def _hints(table: type) -> dict[str, Any]:
+    return get_type_hints(table)
 
 
 def _names(table: type) -> list[str]:

@@ -1,0 +1,222 @@
+"""A table of a paper as a list of commands: which trainings, which tests, for which rows.
+
+Taught in   : chapter 16, Ablations, baselines and tables
+Source      : ours
+
+    found = expand("segmenter-table-3", rows=["Seg-Ti/16"], seeds=3)
+    print(shell(found.jobs))
+
+`segtutor train` tests at a single scale when it ends; what a table scores at several scales gets a
+second command. A training that several rows share is made once. The two tables that print no
+results but configurations are compared with our models, counted (`check_configuration`).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from segtutor.reproduce.mini import mini, varied
+from segtutor.reproduce.tables import Cell, Table, find_rows, find_table
+from segtutor.training.published import RUNS, Run, find_run, override
+
+PROFILES = ("gpu", "mini")
+SETTINGS = ("repository", "paper")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training with one seed, and its tests. cells: the printed numbers it should give.
+    commands: argument lists, in order. run: as it will be trained, overrides included.
+    """
+
+    run: Run
+    recipe: str
+    seed: int
+    cells: tuple[Cell, ...]
+    out: str
+    commands: tuple[tuple[str, ...], ...]
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(f"{cell.table} {cell.row}" for cell in self.cells))
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """jobs: seed by seed. left_out: (training or row, why it is not run)."""
+
+    jobs: tuple[Job, ...]
+    left_out: tuple[tuple[str, str], ...]
+
+
+def expand(
+    table: str,
+    *,
+    rows: Sequence[str] = (),
+    seeds: int = 1,
+    profile: str = "gpu",
+    settings: str = "repository",
+    out: str | Path = "runs",
+    ledger: str | Path = "runs/ledger.jsonl",
+    data_root: str | Path | None = None,
+    gpus: int = 1,
+) -> Expansion:
+    """The runs of a table (its id, or "setr-table-1" for all five parts).
+
+    rows: labels or columns, all for none. seeds: 0 .. seeds - 1 of each. profile: "gpu" is the
+    published training, "mini" a miniature on CamVid (mini.py). settings: whose, where paper and
+    repository differ; a training that only one of them describes is taken as it is. out: each run
+    gets a folder in it. gpus: processes of one training.
+
+    Raises ValueError for an unknown table, row, profile or source of settings.
+    """
+    for name, value, known in (
+        ("profile", profile, PROFILES),
+        ("settings", settings, SETTINGS),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} is {value!r}, expected one of {', '.join(known)}")
+    for name, value in (("seeds", seeds), ("gpus", gpus)):
+        if value < 1:
+            raise ValueError(f"{name} is {value}, expected 1 or more")
+    tables = find_table(table)
+    found = find_rows(tables, rows)
+    asked: dict[str, list[Cell]] = {}
+    left_out: dict[str, str] = {}
+    for part in found.values():
+        for row in part:
+            if not row.ours:
+                left_out[f"{row.cells[0].table} {row.label}"] = row.cells[0].reason
+            for cell in (cell for cell in row.cells if cell.recipe):
+                asked.setdefault(cell.recipe, []).append(cell)
+    plans: dict[str, tuple[Run, list[Cell], dict[str, str]]] = {}
+    for recipe, cells in asked.items():
+        name = _settled(recipe, settings)
+        changes: dict[str, str] = {}
+        if profile == "mini":
+            (whole,) = find_table(cells[0].table)
+            compared = varied(find_run(r) for row in whole.rows for r in row.recipes)
+            try:
+                changes = mini(find_run(name), compared)
+            except ValueError as error:
+                left_out[name] = str(error)
+                continue
+        run = override(find_run(name), changes)
+        same = _essence(run)
+        if same in plans:  # other weights of the original, say, where we have only one file
+            left_out[name] = f"here the same training as {plans[same][0].name}"
+            plans[same][1].extend(cells)
+        else:
+            plans[same] = (run, list(cells), changes)
+    jobs = [
+        _job(run, seed, tuple(cells), changes, Path(out), ledger, data_root, gpus)
+        for seed in range(seeds)
+        for run, cells, changes in plans.values()
+    ]
+    return Expansion(tuple(jobs), tuple(left_out.items()))
+
+
+def _settled(recipe: str, settings: str) -> str:
+    """The run with the settings of paper or repository, where there are both."""
+    twin = f"{recipe}-paper"
+    return twin if settings == "paper" and twin in RUNS else recipe
+
+
+def _essence(run: Run) -> str:
+    """All that decides what is computed, as text."""
+    words = ("name", "source", "choice", "miou_ss", "miou_ms", "gpus")
+    return repr({k: v for k, v in asdict(run).items() if k not in words})
+
+
+def _job(run, seed, cells, changes, out, ledger, data_root, gpus) -> Job:
+    name, run = run.name, replace(run, recipe=replace(run.recipe, seed=seed))
+    folder = out / f"{name}{'-mini' if changes else ''}-seed{seed}"
+    segtutor = ("segtutor",)
+    if gpus > 1:
+        segtutor = ("torchrun", "--nproc_per_node", str(gpus), "-m", "segtutor.cli")
+    root = ("--data-root", str(data_root)) if data_root is not None else ()
+    keep = ("--ledger", str(ledger))
+    pairs = [f"{key}={value}" for key, value in {"seed": str(seed), **changes}.items()]
+    train = ("train", name, "--override", *pairs, "--out", str(folder), *keep, *root)
+    commands = [(*segtutor, *train)]
+    if any(cell.scale == "MS" or cell.split == "test" for cell in cells):
+        rule = ("--rule", "head") if run.test == "setr" else ()
+        test = ("evaluate", str(folder / "model.safetensors"), run.data, "--protocol", run.test)
+        server = any(cell.split == "test" for cell in cells)
+        where = ("--split", "test", "--server", str(folder / "server")) if server else (
+            "--out", str(folder / "multi-scale"), *keep
+        )  # fmt: skip
+        commands.append((*segtutor, *test, "--multi-scale", *rule, *where, *root))
+    return Job(run, name, seed, cells, str(folder), tuple(commands))
+
+
+def shell(jobs: Sequence[Job]) -> str:
+    """Lines for a shell: each job one line that stops at its first failure, below its rows."""
+    lines = []
+    for job in jobs:
+        printed = ", ".join(f"{c.printed} {c.scale}" for c in job.cells if c.metric == "mIoU")
+        lines.append(f"# {'; '.join(job.rows)}: {printed}, seed {job.seed}")
+        lines.append(" && ".join(shlex.join(command) for command in job.commands))
+    return "\n".join(lines)
+
+
+def slurm(jobs: Sequence[Job], name: str, *, hours: float, gpus: int = 1) -> str:
+    """A SLURM script, `sbatch FILE`: one array task for each job. hours: limit of the longest."""
+    minutes = max(10, round(60 * hours))
+    lines = [
+        "#!/bin/bash",
+        f"#SBATCH --job-name={name}",
+        f"#SBATCH --array=0-{len(jobs) - 1}",
+        "#SBATCH --ntasks=1",
+        f"#SBATCH --gpus={gpus}",
+        f"#SBATCH --time={minutes // 60}:{minutes % 60:02}:00",
+        f"#SBATCH --output={name}-%A-%a.log",
+        "set -e",
+        'case "$SLURM_ARRAY_TASK_ID" in',
+    ]
+    for number, job in enumerate(jobs):
+        lines += [f"{number})  # {'; '.join(job.rows)}, seed {job.seed}"]
+        lines += [f"  {shlex.join(command)}" for command in job.commands] + ["  ;;"]
+    return "\n".join([*lines, "esac"])
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A printed configuration beside ours. value: counted in the model `model`."""
+
+    cell: Cell
+    model: str
+    value: int
+
+    @property
+    def agrees(self) -> bool:
+        if self.cell.metric == "parameters":  # printed in whole millions
+            return round(self.value / 1e6) == round(self.cell.value / 1e6)
+        return self.value == self.cell.value
+
+
+def check_configuration(table: Table, names: Sequence[str] = ()) -> list[Counted]:
+    """Layers, width, heads and parameters of the encoder, counted in each model that a row stands
+    for, built on the meta device. Parameters: without the classifier, positions for crops of 512.
+    """
+    import torch
+
+    from segtutor.named import named_model
+
+    found = []
+    for row in find_rows([table], names)[table.id]:
+        for model in row.models:
+            with torch.device("meta"):
+                encoder = named_model(model).encoder
+            attention = encoder.blocks[0].attn
+            counted = {
+                "layers": len(encoder.blocks),
+                "width": attention.qkv.in_features,
+                "heads": attention.heads,
+                "parameters": sum(p.numel() for p in encoder.parameters()),
+            }
+            found += [Counted(cell, model, counted[cell.metric]) for cell in row.cells]
+    return found
