@@ -42,6 +42,7 @@ def add_evaluate(commands) -> None:
     parser.add_argument(
         "--server", type=Path, help="folder for the files that the data set's test server takes"
     )
+    parser.add_argument("--ledger", type=Path, help="append the scores to this file")
     add_protocol(parser)
     parser.set_defaults(run=_evaluate)
 
@@ -74,6 +75,11 @@ def _evaluate(options) -> int:
             print(as_text(found))
         if first and options.out:
             _write(options, model, data, protocol, found)
+        if first and options.ledger:
+            from segtutor.reproduce.trainings import record_evaluation
+
+            scale = "MS" if options.multi_scale else "SS"
+            record_evaluation(found, options.model, options.ledger, scale=scale)
     if first and options.server:
         print(f"{len(scores.names)} files for the test server in {options.server}")
     finish()

@@ -111,7 +111,7 @@ def _train(options) -> int:
         write_report(out / "report.json", found)
         print(as_text(found))
         if options.ledger:
-            record_training(out, options.ledger)
+            record_training(out, options.ledger, data=(parts.train_data, parts.test_data))
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     return 0

@@ -24,6 +24,9 @@ from segtutor.training.published import RUNS, Run, find_run, override
 
 PROFILES = ("gpu", "mini")
 SETTINGS = ("repository", "paper")
+# Twelve copies of a photograph are hundreds of small windows. A miniature's two scores, at one
+# scale and at several, are therefore taken from the first photographs, in windows side by side.
+MINI_TEST = ("--limit", "24", "--stride", "128", "128")
 
 
 @dataclass(frozen=True)
@@ -142,14 +145,16 @@ def _job(run, seed, cells, changes, out, ledger, data_root, gpus) -> Job:
     pairs = [f"{key}={value}" for key, value in {"seed": str(seed), **changes}.items()]
     train = ("train", name, "--override", *pairs, "--out", str(folder), *keep, *root)
     commands = [(*segtutor, *train)]
-    if any(cell.scale == "MS" or cell.split == "test" for cell in cells):
-        rule = ("--rule", "head") if run.test == "setr" else ()
-        test = ("evaluate", str(folder / "model.safetensors"), run.data, "--protocol", run.test)
-        server = any(cell.split == "test" for cell in cells)
-        where = ("--split", "test", "--server", str(folder / "server")) if server else (
-            "--out", str(folder / "multi-scale"), *keep
-        )  # fmt: skip
-        commands.append((*segtutor, *test, "--multi-scale", *rule, *where, *root))
+    test = ("evaluate", str(folder / "model.safetensors"), run.data, "--protocol", run.test)
+    rule = ("--rule", "head") if run.test == "setr" else ()
+    several = ("--multi-scale", *rule, "--out", str(folder / "multi-scale"))
+    if any(cell.split == "test" for cell in cells):
+        server = ("--split", "test", "--server", str(folder / "server"))
+        commands.append((*segtutor, *test, "--multi-scale", *rule, *server, *root))
+    elif any(cell.scale == "MS" for cell in cells):
+        few = MINI_TEST if changes else ()
+        for how in (("--out", str(folder / "single-scale")), several)[0 if changes else 1 :]:
+            commands.append((*segtutor, *test, *how, *few, *keep, *root))
     return Job(run, name, seed, cells, str(folder), tuple(commands))
 
 

@@ -1,17 +1,23 @@
-"""A finished `segtutor train` folder as one line of the ledger: configuration, log and scores.
+"""A finished `segtutor train` folder as one line of the ledger: configuration, log and scores; an
+evaluation of its model as another.
 
 Taught in   : chapter 13 (what a run must leave behind to be believed)
 
     segtutor train RUN --out FOLDER --ledger results/camvid.jsonl
+    segtutor evaluate FOLDER/model.safetensors DATA --multi-scale --ledger results/camvid.jsonl
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from segtutor.data.dataset import SegmentationData
 from segtutor.reproduce import ledger
+from segtutor.reproduce.ledger_tools import flat
 from segtutor.training.published import RUNS
 
 LOG_LINES = 50  # about so many steps of the log go into the ledger; the folder keeps them all
@@ -40,8 +46,10 @@ def training_record(folder: str | Path) -> dict:
         "seed": run["recipe"]["seed"],
         "steps": len(rows),
         "minutes": total_seconds(rows) / 60,
-        **{key: report[key] for key in SCORES},
+        **scores_of(report),
         "iou": {c["name"]: c["iou"] for c in report["classes"]},
+        "overrides": overrides_of(run),
+        "log_sha256": hashlib.sha256((folder / "log.jsonl").read_bytes()).hexdigest(),
         "config": run,
         "log": [[r["step"], round(r["loss"], 4), round(r["lr"], 8)] for r in rows[::every]],
     }
@@ -54,11 +62,70 @@ def total_seconds(rows: list[dict]) -> float:
     return sum(ends) + clock[-1]
 
 
-def record_training(folder: str | Path, path: str | Path) -> dict:
-    """Append a training folder to the ledger at `path`; versions, machine and commit are those of
-    this process, which should be the one that trained. Returns the record.
+def scores_of(report: dict) -> dict:
+    """What a ledger keeps of an evaluation's report; mIoU by size only where there are groups."""
+    sizes = report.get("by_size")
+    kept = {key: report[key] for key in SCORES}
+    return kept | ({"by_size": {k: v["miou"] for k, v in sizes.items()}} if sizes else {})
+
+
+def overrides_of(config: dict) -> dict:
+    """In what a trained run differs from the one of its name today: {entry: its value}."""
+    known = RUNS.get(config["name"])
+    if known is None:
+        return {}
+    mine, today = flat(config), flat(json.loads(json.dumps(asdict(known))))
+    counted = "recipe.class_weights"  # not chosen, see Run.balance
+    return {k: mine[k] for k in today if k != counted and k in mine and mine[k] != today[k]}
+
+
+def fingerprint(data: Sequence[SegmentationData]) -> str:
+    """Twelve letters that change with the data sets: names, classes, ignored label, number and
+    names of the samples, and the pixels and labels of the first.
     """
-    return ledger.append(path, training_record(folder))
+    digest = hashlib.sha256()
+    for one in data:
+        names = list(getattr(one, "names", ()))
+        digest.update(repr((one.name, list(one.classes), one.ignore, len(one), names)).encode())
+        if len(one):
+            image, label = one[0][:2]
+            digest.update(image.numpy().tobytes() + label.numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def record_training(
+    folder: str | Path, path: str | Path, *, data: Sequence[SegmentationData] = ()
+) -> dict:
+    """Append a training folder to the ledger at `path`; versions, machine, commit and peak memory
+    are those of this process, which should be the one that trained. data: what it was trained and
+    tested on, for their fingerprint. Returns the record.
+    """
+    record = training_record(folder)
+    record["peak_memory_mib"] = round(ledger.peak_memory_mib())
+    if data:
+        record["data_fingerprint"] = fingerprint(data)
+    return ledger.append(path, record)
+
+
+def record_evaluation(report: dict, model: str | Path, path: str | Path, *, scale: str) -> dict:
+    """Append an evaluation to the ledger at `path`: its scores, and which training the model came
+    from, if run.json lies beside it. scale: "SS" or "MS". Returns the record.
+    """
+    beside = Path(model).parent / "run.json"
+    run = json.loads(beside.read_text()) if beside.is_file() else None
+    if run is None:
+        known = {"model": Path(model).name}
+    else:
+        seed, changed = run["recipe"]["seed"], overrides_of(run)
+        known = {"run": run["name"], "seed": seed, "overrides": changed}
+    record = {
+        "evaluation": "test",
+        **known,
+        "data": report["data"],
+        "scale": scale,
+        **scores_of(report),
+    }
+    return ledger.append(path, record)
 
 
 def markdown(records: list[dict]) -> str:
@@ -66,7 +133,7 @@ def markdown(records: list[dict]) -> str:
     whose settings a run of that name has today first, others as "earlier settings".
     """
     groups: dict[str, list[dict]] = {}
-    for record in records:
+    for record in (r for r in records if "evaluation" not in r):
         groups.setdefault(_settings(record["run"], record["config"]), []).append(record)
     ordered = sorted(groups.values(), key=lambda g: (not _is_current(g[0]), g[0]["run"]))
     lines = [

@@ -38,8 +38,11 @@ def test_evaluate_a_folder(place, capsys):
         assert text in page, text
     assert page.count("data:image/jpeg") == 1 + 2 * 3  # confusion, three best, three worst
     assert Image.open(out / "confusion.png").size[0] > 100
-    assert run(*common, "--multi-scale", "--limit", 1, "--window", 16, 16) == 0
+    kept = ("--ledger", place / "ledger.jsonl")
+    assert run(*common, "--multi-scale", "--limit", 1, "--window", 16, 16, *kept) == 0
     assert "1 images" in capsys.readouterr().out
+    (line,) = map(json.loads, (place / "ledger.jsonl").read_text().splitlines())
+    assert (line["model"], line["scale"], line["images"]) == ("model.safetensors", "MS", 1)
 
 
 def test_predict_writes_ids_colours_and_overlays(place, capsys):

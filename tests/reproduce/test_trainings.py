@@ -4,10 +4,14 @@ import json
 from dataclasses import asdict
 
 import pytest
+import torch
 
 from segtutor.reproduce import ledger
 from segtutor.reproduce.trainings import (
+    fingerprint,
     markdown,
+    overrides_of,
+    record_evaluation,
     record_training,
     total_seconds,
     training_record,
@@ -38,6 +42,48 @@ def test_the_line_holds_configuration_log_and_scores(folder):
     assert line["iou"] == {"Sky": 0.5} and line["config"]["recipe"]["steps"] == 200
     assert line["minutes"] == pytest.approx(0.6 * 199 / 60) and line["machine"]
     assert len(line["log"]) == 50 and line["log"][1] == [4, 0.4, 1e-3]
+
+
+class Two:
+    """A data set of two samples."""
+
+    name, classes, ignore, names = "two", ("a", "b"), 255, ["x", "y"]
+
+    def __init__(self, shade=0):
+        self.shade = shade
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return torch.full((3, 2, 2), self.shade), torch.zeros(2, 2), "x"
+
+
+def test_the_line_says_what_was_overridden_on_which_data(tmp_path, folder):
+    config = json.loads(json.dumps(asdict(override(find_run(NAME), {"steps": "9", "seed": "3"}))))
+    config["recipe"]["class_weights"] = [1.0, 2.0]  # counted in the labels
+    (folder / "run.json").write_text(json.dumps({**config, "weights": "w", "segtutor": "0.1"}))
+    line = record_training(folder, tmp_path / "l.jsonl", data=(Two(),))
+    assert line["overrides"] == {"recipe.steps": 9, "recipe.seed": 3}
+    assert line["data_fingerprint"] == fingerprint([Two()]) != fingerprint([Two(shade=1)])
+    assert fingerprint([Two(), Two()]) != fingerprint([Two()]) and line["peak_memory_mib"] > 50
+    before = line["log_sha256"]
+    with open(folder / "log.jsonl", "a") as log:
+        log.write('{"step": 200, "loss": 0, "lr": 0, "seconds": 121}\n')
+    assert training_record(folder)["log_sha256"] != before and len(before) == 64
+    assert overrides_of({"name": "nobody's"}) == {}
+
+
+def test_an_evaluation_has_a_line_of_its_own(tmp_path, folder):
+    report = json.loads((folder / "report.json").read_text()) | {"data": "camvid test"}
+    report["by_size"] = {"small": {"miou": 0.25, "classes": ["Sky"]}}
+    path = tmp_path / "l.jsonl"
+    line = record_evaluation(report, folder / "model.safetensors", path, scale="MS")
+    assert (line["run"], line["seed"], line["scale"], line["miou"]) == ("mine", 3, "MS", 0.5)
+    assert line["by_size"] == {"small": 0.25} and "config" not in line
+    assert markdown(ledger.read(path)) == "No training has been recorded yet."
+    line = record_evaluation(report, tmp_path / "else" / "a.safetensors", path, scale="SS")
+    assert line["model"] == "a.safetensors" and "run" not in line
 
 
 def test_an_unfinished_training_is_not_recorded(folder):
