@@ -102,10 +102,11 @@ def _table(options) -> int:
     if not found.jobs:
         raise ValueError(f"nothing to run in {options.name}. " + "; ".join(left_out))
     on = card(options.card)
-    estimates = [hours(job.run, on, options.gpus) for job in found.jobs]
     if options.dry_run:
         print("\n".join([*(f"# {line}" for line in left_out), shell(found.jobs)]))
-    elif options.slurm:
+        return 0
+    estimates = [hours(job.run, on, options.gpus) for job in found.jobs]
+    if options.slurm:
         longest = MARGIN * max(estimates)
         print(slurm(found.jobs, options.name, hours=longest, gpus=options.gpus))
     else:

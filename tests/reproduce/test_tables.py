@@ -28,6 +28,12 @@ def papers() -> Path:
     return Path(folder)
 
 
+def without_random_numbers(monkeypatch):
+    """Tensors without values need none, and drawing them takes most of the time."""
+    for name in (n for n in dir(torch.nn.init) if n.endswith("_") and n[0] != "_"):
+        monkeypatch.setattr(torch.nn.init, name, lambda tensor, *_, **__: tensor)
+
+
 def plain(text: str) -> str:
     """Without markup, without numbers of references."""
     text = re.sub(r"\s*<(i|sup|b)>(.*?)</\1>", r"\2", text).replace("[‡]", "‡").replace(" ‡", "‡")
@@ -146,9 +152,8 @@ def test_a_cell_in_full():
 
 
 def test_every_row_of_ours_is_a_training_that_builds(monkeypatch):
-    """On the meta device: shapes without values, so nothing has to be drawn at random either."""
-    for name in (n for n in dir(torch.nn.init) if n.endswith("_") and n[0] != "_"):
-        monkeypatch.setattr(torch.nn.init, name, lambda tensor, *_, **__: tensor)
+    """On the meta device: shapes without values."""
+    without_random_numbers(monkeypatch)
     names = {cell.recipe for cell in CELLS if cell.recipe}
     assert len(names) > 60
     with torch.device("meta"):
@@ -206,6 +211,27 @@ def test_the_record_of_contradictions_names_real_cells():
     assert of["mla-bs8-ade20k"] == ["48.27", "47.79"]
     assert of["table-1b-schedule"] == ["76.65", "76.65", "77.24"]
     assert len(of) == len(DISAGREEMENTS)
+
+
+def test_sizes_in_the_repository_are_those_we_count_or_on_record(monkeypatch):
+    """The module as published: with one unused ImageNet classifier for each extra token."""
+    without_random_numbers(monkeypatch)
+    odd = {}
+    for row in TABLES["segmenter-readme"].rows:
+        config = find_run(row.recipes[0]).model
+        with torch.device("meta"):
+            model = build(config)
+        width = model.encoder.width
+        unused = len(config.extra_tokens) * 1000 * (width + 1)
+        count = sum(p.numel() for p in model.parameters()) + unused
+        (cell,) = (c for c in row.cells if c.column == "Params")
+        if round(count / 1e6) != round(cell.value / 1e6):
+            odd[row.label] = round(count / 1e6)
+            assert any(d.startswith("params") for d in cell.disagreements), row.label
+    assert odd == {
+        "Seg-S-Mask/16": 26, "Seg-B-Mask/16": 103, "Seg-B†-Mask/16": 104, "Seg-B†/16": 88,
+        "Seg-L-Mask/16 Pascal Context": 333,
+    }  # fmt: skip
 
 
 def test_a_conflict_is_seen(monkeypatch):
