@@ -11,64 +11,43 @@ Source      : ours. The papers show models of many GPU-hours; these learn for se
 
 Whichever page asks first pays. What was trained is kept under `.cache/exhibits/` by a hash of the
 code, the settings, the versions and the data, as executed notebooks are (notebooks.py).
-
-Patches of half and of twice the side share the same encoder too: enlarging the photograph twice
-(nearest neighbour) and cutting it into patches of P is a linear map of its patches of P/2, so the
-embedding's kernel can be folded, exactly (`folded`). The transformer behind it never trained at
-that scale; its decoder did.
 """
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from segtutor import locations
-from segtutor.baselines import BaselineConfig, build_baseline
-from segtutor.config import ModelConfig
-from segtutor.data import CamVid, Sample, augment, batches, camvid
-from segtutor.data.toyscenes import ToyScenes
-from segtutor.evaluation import evaluate
-from segtutor.models import SegmentationModel, build_decoder, segmenter_linear
+from segtutor.data import camvid
+from segtutor.models import SegmentationModel
+from segtutor.reproduce.exhibitmaking import (
+    CONV,
+    DECODERS,
+    SIZES,
+    WEIGHTS,
+    Samples,
+    base_encoder,
+    behind,
+    camvid_place,
+    note,
+    resized,
+    toy_place,
+    train_all,
+    untrained,
+)
 from segtutor.reproduce.ledger import versions
 from segtutor.reproduce.notebooks import ROOT, data_fingerprint
 from segtutor.reproduce.profiles import choose
-from segtutor.tokens import Encoder, resize_positions
-from segtutor.training import Recipe, train
-from segtutor.training.frozen import FrozenTokens, train_on_tokens
+from segtutor.tokens import Encoder
 from segtutor.weights import find_weights, pretrained_encoder
 
-WEIGHTS = "deit_tiny_patch16_224"
-SCALES = {"small": 0.5, "": 1.0, "large": 2.0}  # which patches: of half the side, whole, twice
-SIZES = dict(  # crops: how many are kept as tokens. steps: of each decoder. conv: crop, steps
-    smoke=dict(toy=True, crops=16, few=8, pretrain=2, steps=3, pup=2, batch=4, tests=4, hidden=8,
-               dims=(32, 4, 2), conv_side=64, conv=2, marks=(0, 1, 3)),
-    cpu=dict(toy=False, crops=320, few=104, pretrain=160, steps=140, pup=90, batch=8, tests=16,
-             hidden=32, dims=(96, 4, 3), conv_side=96, conv=36, marks=(0, 10, 35, 70, 140)),
-    gpu=dict(crops=2000, few=1000, pretrain=1500, steps=1500, pup=1000, tests=60, conv=1500,
-             marks=(0, 50, 200, 600, 1500)),
-)  # fmt: skip
-# name -> (what a page calls it, patches, configuration)
-DECODERS = {
-    "mask": ("Segmenter-Mask", "", dict(family="segmenter", decoder="mask", decoder_heads=3)),
-    "linear": ("Segmenter-Linear", "", dict(family="segmenter", decoder="linear")),
-    "small": ("Segmenter-Linear", "small", dict(family="segmenter", decoder="linear")),
-    "large": ("Segmenter-Linear", "large", dict(family="segmenter", decoder="linear")),
-    "naive": ("SETR-Naive", "", dict(family="setr", decoder="naive")),
-    "pup": ("SETR-PUP", "", dict(family="setr", decoder="pup")),
-    "mla": ("SETR-MLA", "", dict(family="setr", decoder="mla", head_hidden=16)),
-}
-CONV = "conv"  # the convolutional rival, from random weights
 ROOMS = ("tokens", "decoders", "data", "evaluation", "training", "weights")  # what training runs
 
 
@@ -93,15 +72,6 @@ class Exhibits:
     seconds: float
 
 
-class Samples(list):
-    """Samples in memory with what a data set says of itself."""
-
-    def __init__(self, samples, source):
-        super().__init__(samples)
-        for attribute in ("name", "classes", "palette", "ignore"):
-            setattr(self, attribute, getattr(source, attribute))
-
-
 def exhibits(
     profile: str = "cpu",
     *,
@@ -117,13 +87,13 @@ def exhibits(
     real = bool(camvid.available(data_root) and find_weights(WEIGHTS, data_root))
     real = real and not settings.toy
     path = (cache or cache_folder()) / f"exhibits-{profile}-{_key(settings, seed, data_root)}.pt"
-    place = _camvid(settings, data_root) if real else _toyscenes(settings)
+    place = camvid_place(settings, data_root) if real else toy_place(settings)
     kept = torch.load(path, weights_only=True) if path.exists() else None
     torch.manual_seed(seed)
-    base = _base_encoder(place, settings, real, data_root, kept)
-    models = _untrained(base, place, settings, real, seed)
+    base = base_encoder(place, settings, real, data_root, kept)
+    models = untrained(base, place, settings, real, seed)
     if kept is None:
-        kept = _train(models, place, settings, seed)
+        kept = train_all(models, place, settings, seed)
         _write(path, kept)
     for name, model in models.items():
         part = model if name == CONV else behind(model)
@@ -137,40 +107,11 @@ def exhibits(
         test=place.test,
         real=real,
         data=place.data,
-        notes={name: _note(name, settings, place) for name in models},
+        notes={name: note(name, settings, place) for name in models},
         movement=kept["movement"],
         miou=kept["miou"],
         seconds=kept["seconds"],
     )
-
-
-def folded(encoder: Encoder, scale: float, image: tuple[int, int]) -> Encoder:
-    """The same encoder with patches of `scale` times the side (0.5 or 2): its answer to a
-    photograph is, exactly, the given one's to the photograph enlarged twice (each pixel becomes
-    four alike) or shrunk (the mean of each four). image: (H, W) to store positions for.
-    """
-    if scale not in (0.5, 2.0):
-        raise ValueError(f"scale is {scale}, expected 0.5 or 2.0")
-    other = copy.deepcopy(encoder)
-    kernel = encoder.patch_embed.proj.weight.detach()  # (D, 3, P, P)
-    if scale == 0.5:
-        kernel = 4 * F.avg_pool2d(kernel, 2)  # (D, 3, P/2, P/2)
-    else:
-        kernel = kernel.repeat_interleave(2, -1).repeat_interleave(2, -2) / 4  # (D, 3, 2P, 2P)
-    patch = kernel.shape[-1]
-    proj = nn.Conv2d(3, len(kernel), patch, stride=patch)
-    proj.weight, proj.bias = nn.Parameter(kernel.clone()), encoder.patch_embed.proj.bias
-    other.patch_embed.proj, other.patch_embed.patch = proj, patch
-    positions, grid = encoder.pos_embed, (-(-image[0] // patch), -(-image[1] // patch))
-    table = resize_positions(positions.table.detach(), positions.grid, grid, extra=encoder.extra)
-    other.pos_embed.table, other.pos_embed.grid = nn.Parameter(table.clone()), grid
-    return other
-
-
-def behind(model: SegmentationModel) -> nn.ModuleDict:
-    """All that stands behind the encoder, which is what was trained."""
-    parts = {"neck": model.neck, "decoder": model.decoder}
-    return nn.ModuleDict({name: part for name, part in parts.items() if part is not None})
 
 
 def photographs(size: tuple[int, int] = (224, 224)) -> dict[str, Tensor]:
@@ -186,7 +127,7 @@ def photographs(size: tuple[int, int] = (224, 224)) -> dict[str, Tensor]:
         scale = min(H / size[0], W / size[1])
         h, w = int(size[0] * scale), int(size[1] * scale)
         top, left = (H - h) // 2, (W - w) // 2
-        found[name] = _resized(image[:, top : top + h, left : left + w], size)
+        found[name] = resized(image[:, top : top + h, left : left + w], size)
     return found
 
 
@@ -211,180 +152,13 @@ def cache_folder() -> Path:
     return home / "exhibits"
 
 
-# ---- how they are made -----------------------------------------------------------------------
-
-
-def _camvid(settings, data_root) -> SimpleNamespace:
-    source, size, crop = CamVid("test", data_root), (240, 320), (192, 192)
-    rows = torch.linspace(0, len(source) - 1, settings.tests).long().tolist()
-    samples = [source[i] for i in rows]
-    samples = [
-        Sample(_resized(s.image, size), _resized(s.label[None], size, "nearest-exact")[0], s.name)
-        for s in samples
-    ]
-    return SimpleNamespace(
-        train=CamVid("train", data_root), test=Samples(samples, source), crop=crop,
-        normalisation="imagenet", scale=(0.55, 0.9), conv_scale=(0.3, 0.6),
-        data="CamVid (Brostow et al. 2009) at 320x240 pixels, and a frozen DeiT-Tiny with ImageNet "
-        "weights behind which only the decoders learnt", conv_title="",
-    )  # fmt: skip
-
-
-def _toyscenes(settings) -> SimpleNamespace:
-    size = (96, 128)
-    train_data = ToyScenes("train", size=size, length=max(settings.crops, 16))
-    source = ToyScenes("test", size=size, length=settings.tests)
-    return SimpleNamespace(
-        train=train_data, test=Samples(source, source), crop=(96, 96), normalisation="half",
-        scale=(1.0, 1.0), conv_scale=(1.0, 1.0),
-        data="ToyScenes, painted by this library, because CamVid or the weights of DeiT-Tiny are "
-        "not here (or the profile is the short one), and a small encoder that was trained on them "
-        "before the decoders were", conv_title="",
-    )  # fmt: skip
-
-
-def _base_encoder(place, settings, real, data_root, kept) -> Encoder:
-    if real:
-        options = dict(image=place.crop, data_root=data_root, download=False)
-        encoder = pretrained_encoder(WEIGHTS, **options)[0]
-    else:
-        model = segmenter_linear(
-            len(place.train.classes), settings.dims, patch=8, image=place.crop, norm_eps=1e-6,
-            drop_path=0.0,
-        )  # fmt: skip
-        encoder = model.encoder
-        if kept is None:
-            recipe = Recipe(steps=settings.pretrain, batch=16, lr=1e-3, optimiser="adamw",
-                            warmup=min(20, settings.pretrain // 2))  # fmt: skip
-            train(model, place.train, recipe, verbose=False)
-        else:
-            encoder.load_state_dict(kept["encoder"])
-    return encoder.eval().requires_grad_(False)
-
-
-def _untrained(base, place, settings, real, seed) -> dict[str, SegmentationModel]:
-    """All models with new decoders on the one encoder, and the convolutional rival."""
-    encoders = {
-        key: base if scale == 1 else folded(base, scale, place.crop).eval().requires_grad_(False)
-        for key, scale in SCALES.items()
-    }
-    models = {}
-    for name, (_, patches, changes) in DECODERS.items():
-        config = ModelConfig(
-            classes=len(place.test.classes), patch=encoders[patches].patch, image=place.crop,
-            size="tiny" if real else settings.dims, normalisation=place.normalisation,
-            drop_path=0.0, hidden=settings.hidden, **changes,
-        )  # fmt: skip
-        if not real and config.decoder_heads:
-            config = ModelConfig(**{**config.to_dict(), "decoder_heads": settings.dims[2]})
-        torch.manual_seed(seed)
-        parts = build_decoder(config, base.width, base.depth)
-        models[name] = SegmentationModel(encoders[patches], *parts)
-        models[name].config = config
-    models[CONV], place.conv_title = _rival(len(place.test.classes), seed)
-    return models
-
-
-def _rival(classes: int, seed: int):
-    torch.manual_seed(seed)
-    try:
-        config, title = BaselineConfig("deeplabv3plus", "resnet18", classes), "DeepLabv3+ ResNet-18"
-        return build_baseline(config), title
-    except ImportError:  # without the extra "baselines"
-        return build_baseline(BaselineConfig("fcn", "resnet50", classes)), "FCN ResNet-50"
-
-
-def _train(models, place, settings, seed) -> dict:
-    """Everything that is kept: state dicts, class embeddings on their way, scores, seconds."""
-    began = time.perf_counter()
-    movement: dict[int, Tensor] = {}
-    for patches in SCALES:
-        group = {n: m for n, m in models.items() if n != CONV and DECODERS[n][1] == patches}
-        frozen = _tokens(group, place, settings, patches, seed)
-        for name, model in group.items():
-            steps = settings.pup if name in ("pup", "mla") else settings.steps
-            recipe = Recipe(steps=steps, batch=settings.batch, lr=2e-3, optimiser="adamw",
-                            warmup=min(20, steps // 4), seed=seed)  # fmt: skip
-            if name == "mask":
-                with Watched(model.decoder, settings.marks, movement):
-                    train_on_tokens(model, frozen, recipe)
-                movement[steps] = model.decoder.classes.detach()[0].clone()  # (K, D)
-            else:
-                train_on_tokens(model, frozen, recipe)
-    _train_rival(models[CONV], place, settings, seed)
-    scores = {name: evaluate(m, place.test).result()["miou"] for name, m in models.items()}
-    states = {
-        name: (m if name == CONV else behind(m)).state_dict() for name, m in models.items()
-    }
-    return {
-        "encoder": models["mask"].encoder.state_dict(),
-        "models": states,
-        "movement": movement,
-        "miou": scores,
-        "seconds": time.perf_counter() - began,
-    }
-
-
-def _tokens(group, place, settings, patches: str, seed: int) -> FrozenTokens:
-    model = next(iter(group.values()))
-    layers = {i for m in group.values() if m.neck is not None for i in m.neck.layers}
-    crops = settings.few if patches == "small" else settings.crops
-    scaled = augment(place.crop, normalisation=place.normalisation, scale=place.scale)
-    stream = batches(place.train, batch=8, steps=-(-crops // 8), transform=scaled,
-                     normalisation=place.normalisation, seed=seed)  # fmt: skip
-    return FrozenTokens(model.encoder, stream, layers=sorted(layers))
-
-
-class Watched:
-    """While it lasts, keep the class embeddings as they are before the steps in `marks`."""
-
-    def __init__(self, decoder: nn.Module, marks: tuple[int, ...], into: dict[int, Tensor]):
-        self.decoder, self.marks, self.into, self.step = decoder, marks, into, 0
-
-    def __enter__(self):
-        self.hook = self.decoder.register_forward_pre_hook(self.look)
-
-    def look(self, decoder: nn.Module, inputs: tuple) -> None:
-        if self.step in self.marks:
-            self.into[self.step] = decoder.classes.detach()[0].clone()  # (K, D)
-        self.step += 1
-
-    def __exit__(self, *problem):
-        self.hook.remove()
-
-
-def _train_rival(model, place, settings, seed) -> None:
-    """From random weights, on small crops of small pictures: enough for blobs, not for justice."""
-    side = settings.conv_side
-    scaled = augment((side, side), normalisation="imagenet", scale=place.conv_scale)
-    recipe = Recipe(steps=settings.conv, batch=settings.batch, lr=2e-3, optimiser="adamw",
-                    warmup=min(5, settings.conv // 2), seed=seed)  # fmt: skip
-    train(model, place.train, recipe, transform=scaled, verbose=False)
-
-
-def _note(name: str, settings, place) -> str:
-    if name == CONV:
-        return (
-            f"{place.conv_title} from random weights, {settings.conv} steps on crops of "
-            f"{settings.conv_side} pixels"
-        )
-    steps = settings.pup if name in ("pup", "mla") else settings.steps
-    crops = settings.few if DECODERS[name][1] == "small" else settings.crops
-    return f"decoder trained for {steps} steps on the tokens of {crops} crops, encoder frozen"
-
-
-def _resized(image: Tensor, size: tuple[int, int], mode: str = "bilinear") -> Tensor:
-    """(C, H, W) uint8 -> (C, *size) uint8."""
-    smooth = {"antialias": True} if mode == "bilinear" else {}
-    return F.interpolate(image[None].float(), size, mode=mode, **smooth)[0].round().byte()
-
-
 def _key(settings, seed: int, data_root) -> str:
     """Twelve hexadecimal digits of everything that can change the models."""
     digest = hashlib.sha256()
     library = ROOT / "segtutor"
     files = [p for room in ROOMS for p in sorted((library / room).rglob("*.py"))]
-    for path in [*files, *sorted(library.glob("*.py")), Path(__file__)]:
+    files += [*sorted(library.glob("*.py")), *sorted(Path(__file__).parent.glob("exhibit*.py"))]
+    for path in files:
         digest.update(path.read_bytes())
     given = [vars(settings), seed, versions(), data_fingerprint(data_root)]
     digest.update(json.dumps(given).encode())

@@ -23,7 +23,7 @@ from segtutor.reproduce.ledger import versions
 from segtutor.reproduce.profiles import check_profile
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ("[0-9][0-9]_*.ipynb", "train_*.ipynb")  # chapters; full trainings
+KINDS = ("[0-9][0-9]_*.ipynb", "gallery.ipynb", "train_*.ipynb")  # chapters; gallery; trainings
 SECONDS = {
     "smoke": 300,
     "cpu": 1500,
