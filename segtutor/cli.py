@@ -12,6 +12,7 @@ from pathlib import Path
 from segtutor.commands.bench import add_bench
 from segtutor.commands.data import add_data
 from segtutor.commands.evaluation import add_evaluate
+from segtutor.commands.explore import add_explore
 from segtutor.commands.plan import add_plan
 from segtutor.commands.prediction import add_predict
 from segtutor.commands.recipes import add_recipes
@@ -34,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     add_train(commands)
     add_evaluate(commands)
     add_predict(commands)
+    add_explore(commands)
     _add_reproduce(commands)
     options = parser.parse_args(arguments)
     try:

@@ -69,6 +69,32 @@ def precision_of(options, device):
     return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
 
 
+def names_and_palette(options, classes: int):
+    """(names, palette) of the model's K classes."""
+    from segtutor.data import ade20k, camvid, cityscapes, pascal_context
+    from segtutor.data.folder import made_up_palette, read_classes
+
+    known = {
+        "ade20k": (ade20k.CLASSES, ade20k.PALETTE),
+        "pascal_context": (pascal_context.CLASSES, pascal_context.PALETTE),
+        "pascal_context_59": (pascal_context.CLASSES[1:], pascal_context.PALETTE[1:]),
+        "cityscapes": (cityscapes.CLASSES, cityscapes.PALETTE),
+        "camvid": (camvid.CLASSES, camvid.PALETTE),
+    }
+    if options.classes is None:
+        return [f"class {k}" for k in range(classes)], made_up_palette(classes)
+    if options.classes in known:
+        names, palette = known[options.classes]
+    else:
+        names = read_classes(options.classes)[0]
+        palette = made_up_palette(len(names))
+    if len(names) != classes:
+        raise ValueError(
+            f"{options.model} scores {classes} classes, {options.classes} names {len(names)}"
+        )
+    return names, palette
+
+
 def output_folder(path: Path) -> Path:
     """The folder, made if need be. Found out before the work, not after it: can it be written?"""
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from segtutor.commands.options import (
     add_protocol,
+    names_and_palette,
     open_model,
     output_folder,
     precision_of,
@@ -53,7 +54,7 @@ def _predict(options) -> int:
     photos = [file for file in files if file not in videos]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = open_model(options, device)
-    names, palette = _names(options, model.config.classes)
+    names, palette = names_and_palette(options, model.config.classes)
     protocol = protocol_of(options, model.config, options.classes or "your files")
     output_folder(options.out)
     problems: dict[Path, str] = {}
@@ -68,32 +69,6 @@ def _predict(options) -> int:
         print(f"segtutor: left out: {problem}", file=sys.stderr)
     print(f"{len(files) - len(problems)} of {len(files)} files: answers in {options.out}")
     return int(bool(problems))
-
-
-def _names(options, classes: int):
-    """(names, palette) of the model's K classes."""
-    from segtutor.data import ade20k, camvid, cityscapes, pascal_context
-    from segtutor.data.folder import made_up_palette, read_classes
-
-    known = {
-        "ade20k": (ade20k.CLASSES, ade20k.PALETTE),
-        "pascal_context": (pascal_context.CLASSES, pascal_context.PALETTE),
-        "pascal_context_59": (pascal_context.CLASSES[1:], pascal_context.PALETTE[1:]),
-        "cityscapes": (cityscapes.CLASSES, cityscapes.PALETTE),
-        "camvid": (camvid.CLASSES, camvid.PALETTE),
-    }
-    if options.classes is None:
-        return [f"class {k}" for k in range(classes)], made_up_palette(classes)
-    if options.classes in known:
-        names, palette = known[options.classes]
-    else:
-        names = read_classes(options.classes)[0]
-        palette = made_up_palette(len(names))
-    if len(names) != classes:
-        raise ValueError(
-            f"{options.model} scores {classes} classes, {options.classes} names {len(names)}"
-        )
-    return names, palette
 
 
 def _photos(options, model, protocol, photos, names, palette, problems) -> None:

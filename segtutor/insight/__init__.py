@@ -1,30 +1,109 @@
 """Room: see what a model does (every chapter; chapter 15 in depth). A leaf."""
 
-from segtutor.insight.attention import attention_figure, attention_of_patch
+from segtutor.insight.attention import (
+    attention_alt,
+    attention_figure,
+    attention_grid,
+    attention_of_class,
+    attention_of_patch,
+    attention_of_token,
+    chosen,
+    grid_alt,
+)
 from segtutor.insight.capture import capture
+from segtutor.insight.classes import (
+    class_embeddings,
+    class_masks,
+    class_movement,
+    class_plane,
+    masks_figure,
+    nearest_classes,
+    plane_alt,
+    plane_figure,
+)
 from segtutor.insight.confusion import confused_pairs, confusion_alt, confusion_figure
+from segtutor.insight.distance import (
+    attention_distance,
+    distance_alt,
+    distance_figure,
+    receptive_fields,
+    uniform_distance,
+)
+from segtutor.insight.explorer import Explorer, explorer
+from segtutor.insight.features import (
+    busiest_channels,
+    channels_alt,
+    feature_maps,
+    features_alt,
+    features_figure,
+    shared_pca,
+)
 from segtutor.insight.galleries import gallery, iou_bars, iou_words
+from segtutor.insight.inside import Inside, inside
 from segtutor.insight.plots import COLOURS, curves, segmentation, show, smoothed, use_style
-from segtutor.insight.positions import position_similarity, position_tiles
+from segtutor.insight.positions import (
+    before_and_after,
+    position_similarity,
+    position_tiles,
+    tables_alt,
+    tables_figure,
+)
+from segtutor.insight.rollout import attention_flow, rollout, rollout_figure, rollout_steps
 from segtutor.insight.widgets import live
 
 __all__ = [
     "COLOURS",
+    "Explorer",
+    "Inside",
+    "attention_alt",
+    "attention_distance",
     "attention_figure",
+    "attention_flow",
+    "attention_grid",
+    "attention_of_class",
     "attention_of_patch",
+    "attention_of_token",
+    "before_and_after",
+    "busiest_channels",
     "capture",
+    "channels_alt",
+    "chosen",
+    "class_embeddings",
+    "class_masks",
+    "class_movement",
+    "class_plane",
     "confused_pairs",
     "confusion_alt",
     "confusion_figure",
     "curves",
+    "distance_alt",
+    "distance_figure",
+    "explorer",
+    "feature_maps",
+    "features_alt",
+    "features_figure",
     "gallery",
+    "grid_alt",
+    "inside",
     "iou_bars",
     "iou_words",
     "live",
+    "masks_figure",
+    "nearest_classes",
+    "plane_alt",
+    "plane_figure",
     "position_similarity",
     "position_tiles",
+    "receptive_fields",
+    "rollout",
+    "rollout_figure",
+    "rollout_steps",
     "segmentation",
+    "shared_pca",
     "show",
     "smoothed",
+    "tables_alt",
+    "tables_figure",
+    "uniform_distance",
     "use_style",
 ]

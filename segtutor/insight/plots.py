@@ -81,6 +81,24 @@ def colour_map(
     return table[np.asarray(label, dtype=np.uint8)]
 
 
+def overlay(
+    image: Tensor,
+    label: Tensor,
+    palette: Sequence[tuple[int, int, int]],
+    *,
+    ignore: int = 255,
+    opacity: float = 0.6,
+) -> np.ndarray:
+    """The classes' colours over the photograph in grey, (H, W, 3) floats in 0..1, for imshow.
+
+    image: (3, H, W), uint8 or float in 0..1. label: (H, W) class ids; ignored pixels turn white.
+    """
+    picture = as_picture(image)  # (H, W, 3)
+    scaled = picture / 255 if picture.dtype == np.uint8 else picture
+    colours = colour_map(torch.as_tensor(label).cpu(), palette, ignore) / 255  # (H, W, 3)
+    return (1 - opacity) * scaled.mean(-1, keepdims=True) + opacity * colours
+
+
 def legend_patches(
     labels: Sequence[Tensor], classes: Sequence[str], palette: Sequence[tuple[int, int, int]]
 ) -> list[Patch]:
@@ -113,11 +131,8 @@ def segmentation(
     figure, axes = plt.subplots(1, count, figsize=(width * count, height + 0.75), squeeze=False)
     axes[0, 0].imshow(picture)
     axes[0, 0].set_title("photo")
-    scaled = picture / 255 if picture.dtype == np.uint8 else picture
     for axis, (title, label) in zip(axes[0, 1:], maps.items(), strict=True):
-        label = torch.as_tensor(label).cpu()
-        colours = colour_map(label, palette, ignore) / 255
-        axis.imshow((1 - opacity) * scaled.mean(-1, keepdims=True) + opacity * colours)
+        axis.imshow(overlay(image, label, palette, ignore=ignore, opacity=opacity))
         axis.set_title(title)
     for axis in axes.flat:
         axis.set_axis_off()

@@ -1,16 +1,23 @@
 """What a position embedding knows: how alike the vectors of two places are.
 
 Implements  : the kind of picture in SETR's supplement, figure 1 (and ViT, figure 7)
-Taught in   : chapter 04, Positions and other resolutions
+Taught in   : chapter 04, Positions and other resolutions; chapter 15 compares ViT's and DeiT's
+Differs     : SETR shows the table it trained. `before_and_after` sets the stored table beside what
+              the model really adds to another grid, which the papers never show.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
+import numpy as np
+import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from segtutor.tokens import resize_positions
 from segtutor.tokens.patch import Grid
 
 
@@ -50,3 +57,112 @@ def position_tiles(
     bar = figure.add_axes((0.89, 0.15, 0.025, 0.7))
     figure.colorbar(drawn, cax=bar, label="cosine similarity")
     return figure
+
+
+def mosaic(similarity: Tensor, tiles: Grid, gap: int = 1) -> Tensor:
+    """Many similarity maps as one picture, nan between them.
+
+    similarity: (h, w, h, w). tiles: (rows, columns) of tiles; their query places lie evenly over
+    the grid. Returns (rows*h + (rows-1)*gap, columns*w + (columns-1)*gap).
+    """
+    h, w = similarity.shape[:2]
+    (rows, columns), (places, across) = tiles, query_places((h, w), tiles)
+    picture = torch.full((rows * (h + gap) - gap, columns * (w + gap) - gap), float("nan"))
+    for i, r in enumerate(places):
+        for j, c in enumerate(across):
+            top, left = i * (h + gap), j * (w + gap)
+            picture[top : top + h, left : left + w] = similarity[r, c]
+    return picture
+
+
+def query_places(grid: Grid, tiles: Grid) -> tuple[list[int], list[int]]:
+    """Rows and columns of the query places: the middles of `tiles` equal parts of the grid."""
+    if any(not 1 <= t <= g for t, g in zip(tiles, grid, strict=True)):
+        raise ValueError(f"{tiles[0]}x{tiles[1]} tiles do not fit a grid of {grid[0]}x{grid[1]}")
+    rows, columns = (
+        [int((i + 0.5) * g / t) for i in range(t)] for g, t in zip(grid, tiles, strict=True)
+    )
+    return rows, columns
+
+
+def tables_figure(
+    similarities: dict[str, Tensor],
+    *,
+    tiles: Grid | Sequence[Grid] = (7, 7),
+    limits: tuple[float, float] = (-0.2, 1.0),
+    width: float = 8.0,
+) -> Figure:
+    """Similarity tiles of two or more tables side by side, on one colour scale.
+
+    similarities: title -> (h, w, h, w), e.g. ViT and DeiT, or before and after interpolation.
+    tiles: (rows, columns), the same for all or one each. width: inches.
+    """
+    wanted = [tuple(tiles)] * len(similarities) if isinstance(tiles[0], int) else list(tiles)
+    pictures = [mosaic(s, t) for s, t in zip(similarities.values(), wanted, strict=True)]
+    shares = [p.shape[1] / p.shape[0] for p in pictures]  # widths at equal height
+    height = (width - 1.0) / sum(shares)
+    figure, axes = plt.subplots(
+        1,
+        len(pictures),
+        figsize=(width, height + 0.55),
+        width_ratios=shares,
+        squeeze=False,
+        layout="constrained",
+    )
+    figure.get_layout_engine().set(wspace=0.05)
+    for axis, title, picture in zip(axes[0], similarities, pictures, strict=True):
+        masked = np.ma.masked_invalid(picture.cpu().numpy())
+        drawn = axis.imshow(masked, vmin=limits[0], vmax=limits[1], cmap="viridis", aspect="auto")
+        axis.set_title(title, fontsize=10, parse_math=False)
+        axis.set_axis_off()
+    figure.colorbar(drawn, ax=list(axes[0]), label="cosine similarity", shrink=0.9, pad=0.015)
+    return figure
+
+
+def before_and_after(
+    table: Tensor,
+    old: Grid,
+    new: Grid,
+    *,
+    extra: int = 1,
+    mode: str = "bilinear",
+    tiles: Grid = (7, 7),
+    width: float = 8.0,
+) -> tuple[Figure, str]:
+    """The stored table beside what it becomes on another grid, and the alternative text.
+
+    table: (1, extra + h*w, D) of grid `old`. mode: see `resize_positions`.
+    """
+    stretched = resize_positions(table, old, new, extra=extra, mode=mode)
+    both = {
+        f"stored, {old[0]}x{old[1]}": position_similarity(table, old, extra),
+        f"{mode}, {new[0]}x{new[1]}": position_similarity(stretched, new, extra),
+    }
+    alt = tables_alt(both)
+    return tables_figure(both, tiles=tiles, width=width), alt
+
+
+def tables_alt(similarities: dict[str, Tensor]) -> str:
+    """The tiles in words: how alike neighbours are, how alike the same row or column, and how alike
+    all places.
+    """
+    parts = []
+    for title, similarity in similarities.items():
+        beside, row, column, everywhere = likeness(similarity)
+        parts.append(
+            f"{title}: next neighbour {beside:.2f}, same row {row:.2f}, same column {column:.2f}, "
+            f"all places {everywhere:.2f}"
+        )
+    return f"Tiles of cosine similarity between position vectors. Mean of {'; '.join(parts)}."
+
+
+def likeness(similarity: Tensor) -> tuple[float, float, float, float]:
+    """Mean similarity (h, w, h, w) of: next neighbours, places of one row, of one column, all;
+    a place is never compared with itself.
+    """
+    h, w = similarity.shape[:2]
+    rows, cols = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    down = (rows[:, :, None, None] - rows).abs()  # (h, w, h, w)
+    side = (cols[:, :, None, None] - cols).abs()
+    kinds = (down + side == 1, (down == 0) & (side > 0), (side == 0) & (down > 0), down + side > 0)
+    return tuple(similarity[kind].mean().item() for kind in kinds)

@@ -1,4 +1,4 @@
-"""Chapter 15's experiment: it runs, cuts what it says, and a model without context does not care."""
+"""Chapter 15's experiment: it runs, cuts what it says; without attention nothing changes."""
 
 from __future__ import annotations
 
