@@ -218,7 +218,7 @@ def fingerprint(notebook: Path, given: dict) -> str:
     """Twelve hexadecimal digits of everything that can change what the notebook shows."""
     digest = hashlib.sha256(notebook.read_bytes())
     for path in sorted((ROOT / "segtutor").rglob("*")):
-        if path.suffix in (".py", ".json"):
+        if path.suffix in (".py", ".json", ".js", ".css", ".html"):
             digest.update(path.read_bytes())
     for path in sorted((ROOT / "results").glob("*.jsonl")):
         digest.update(path.read_bytes())
