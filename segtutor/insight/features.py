@@ -113,7 +113,12 @@ def feature_maps(
     deep) and "stream 1".. of MLA, "D1".. (patches) of the mask transformer. A baseline gives its
     stages. image, normalisation, errors: see `inside`; sides must fit `model.multiple_of`.
     """
-    encoder = model if isinstance(model, Encoder) else model.encoder
+    encoder = model if isinstance(model, Encoder) else getattr(model, "encoder", None)
+    if encoder is None:
+        raise ValueError(
+            f"{type(model).__name__} has no part named 'encoder': give a SegmentationModel, a "
+            "baseline or an Encoder, or watch its modules by name with capture"
+        )
     pixels = checked(image, model.patch if encoder is model else model.multiple_of)
     if not isinstance(encoder, Encoder):
         seen, _ = watched(model, pixels, "encoder", normalisation=normalisation)

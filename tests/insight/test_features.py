@@ -105,6 +105,8 @@ def test_maps_of_every_decoder():
     assert list(maps) == ["Z1", "Z2", "D1", "D2"] and maps["D2"].shape == (3, 4, 24)
     encoder = build_encoder((24, 2, 3), **SMALL)
     assert list(feature_maps(encoder, photo, normalisation="half")) == ["Z1", "Z2"]
+    with pytest.raises(ValueError, match="Linear has no part named 'encoder'"):
+        feature_maps(torch.nn.Linear(2, 2), photo)
     with pytest.raises(ValueError, match="4x32 pixels, smaller than one patch"):
         feature_maps(mask, photo[:, :4])
 

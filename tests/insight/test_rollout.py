@@ -109,6 +109,8 @@ def test_the_figure_tells_what_it_shows():
     figure, alt = rollout_figure(torch.rand(3, 16, 24), attention, (2, 3), 1, (1, 0), layers=(0, 2))
     assert len(figure.axes) == 4
     assert "attention 1, 1; rollout 1, 1. The patch itself keeps 100 %" in alt
+    _, alt = rollout_figure(torch.rand(3, 16, 24), attention, (2, 3), 1, (1, 0))
+    assert "in layer 1, layer 2, layer 3." in alt  # all of three
     with pytest.raises(ValueError, match=r"layers \(3,\): the model has 3, counted 0..2"):
         rollout_figure(torch.rand(3, 16, 24), attention, (2, 3), 1, (1, 0), layers=(3,))
     plt.close("all")
