@@ -16,7 +16,8 @@ const make = (tag, attributes = {}, ...children) => {
 const unique = () => `segtutor-${(window.segtutorCount = (window.segtutorCount ?? 0) + 1)}`;
 const percent = (share) => {
   const p = 100 * share;
-  return p > 0 && p < 0.05 ? "under 0.1 %" : `${p >= 9.95 ? Math.round(p) : p.toFixed(1)} %`;
+  if (p > 0 && p < 0.05) return "under 0.1 %";
+  return `${p === 0 || p >= 9.95 ? Math.round(p) : p.toFixed(1)} %`;
 };
 const numbers = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
 const colourAt = (stops, x) => {
@@ -26,7 +27,7 @@ const colourAt = (stops, x) => {
 
 function slider(label, max) {
   const id = unique(), range = make("input", { type: "range", id, min: 0, max, step: 1, value: 0 });
-  const said = make("output", { for: id });
+  const said = make("span", { class: "sx-value", "aria-hidden": "true" });
   return { range, said, box: make("div", { class: "sx-slider" }, make("label", { for: id }, label), said, range) };
 }
 
@@ -150,7 +151,7 @@ class Panel {
     const words = this.words(seen);
     this.sentence = `${seen.what}, ${words}`;
     this.heat.setAttribute("aria-label", `Map ${this.letter}: ${this.sentence}`);
-    this.caption.replaceChildren(make("strong", {}, `${seen.what[0].toUpperCase()}${seen.what.slice(1)}`), `: ${words}`);
+    this.caption.replaceChildren(make("strong", {}, `${seen.what[0].toUpperCase()}${seen.what.slice(1)}`), `: ${words}`.replaceAll(" %", "\u00a0%"));
     this.legend.replaceChildren(...(classes ? this.key(map) : this.scale(seen, low, high)));
     place(this.stage.mark, asked.token < model.E ? null : model, asked);
   }
@@ -186,7 +187,7 @@ class Panel {
     const whole = total(all);
     const parts = classes
       ? this.shares(seen).slice(0, 2).map(([k, share], i) => `${percent(share)} ${i ? "" : `of ${noun} `}on ${classes.names[k]}`)
-      : [`most of it on ${there}, ${percent(map[best] / whole)}`];
+      : [`strongest patch ${there} with ${percent(map[best] / whole)}`];
     model.extra.forEach((name, i) => parts.push(`${percent(all[i] / whole)} on the ${name}`));
     return parts.join(", ");
   }

@@ -16,7 +16,7 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class Explorer:
     every patch can be asked, 2 for every second row and column, ...
     """
 
-    fragment: str
+    fragment: str = field(repr=False)  # else notebooks would keep it twice
     title: str
     stride: int
 

@@ -120,6 +120,7 @@ def test_the_page_stands_alone(tmp_path):
     page = path.read_text("utf-8")
     assert page == found.page() and found.fragment in page
     assert found._repr_html_() == found.fragment  # a cell that ends in it shows it
+    assert len(repr(found)) < 100  # which is kept beside it
     for address in re.findall(r'(?:src|href)="([^"]*)"', page):
         assert address.startswith("data:")
     assert not re.search(r"@import|url\(|fetch\(|XMLHttp|https?://", page)
