@@ -74,6 +74,8 @@ def architecture(model: SegmentationModel, size: Size | None = None, *, title: s
     Decoders other than the papers' become one box. Raises ValueError for a model without a
     transformer encoder (the baselines).
     """
+    if isinstance(model, Encoder):
+        raise ValueError("this is an encoder alone: architecture draws whole models")
     if not isinstance(getattr(model, "encoder", None), Encoder):
         raise ValueError(
             f"the encoder is a {type(getattr(model, 'encoder', model)).__name__}: architecture "
