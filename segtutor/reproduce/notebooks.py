@@ -46,7 +46,7 @@ class Outcome:
 
 
 def find_notebooks(folder: Path = ROOT / "notebooks", only: list[str] = ()) -> list[Path]:
-    """The notebooks in the book's order: the chapters, then the full trainings. only: names or
+    """The notebooks in the book's order: chapters, gallery, full trainings. only: names or
     beginnings of names, e.g. ["02"] or ["train_ade20k"].
     """
     found = [path for kind in KINDS for path in sorted(folder.glob(kind))]
