@@ -48,7 +48,12 @@ from segtutor.reproduce.profiles import choose
 from segtutor.tokens import Encoder
 from segtutor.weights import find_weights, pretrained_encoder
 
-ROOMS = ("tokens", "decoders", "data", "evaluation", "training", "weights")  # what training runs
+CODE = (  # what can change a model, under segtutor/
+    "config.py", "models.py", "upsampling.py", "baselines.py", "tokens/*.py", "decoders/*.py",
+    "data/*.py", "training/frozen.py", "training/loop.py", "training/losses.py",
+    "training/schedule.py", "training/recipes.py", "weights/pretrained.py",
+    "reproduce/exhibitmaking.py",
+)  # fmt: skip
 
 
 @dataclass
@@ -155,11 +160,9 @@ def cache_folder() -> Path:
 def _key(settings, seed: int, data_root) -> str:
     """Twelve hexadecimal digits of everything that can change the models."""
     digest = hashlib.sha256()
-    library = ROOT / "segtutor"
-    files = [p for room in ROOMS for p in sorted((library / room).rglob("*.py"))]
-    files += [*sorted(library.glob("*.py")), *sorted(Path(__file__).parent.glob("exhibit*.py"))]
-    for path in files:
-        digest.update(path.read_bytes())
+    for pattern in CODE:
+        for path in sorted((ROOT / "segtutor").glob(pattern)):
+            digest.update(path.read_bytes())
     given = [vars(settings), seed, versions(), data_fingerprint(data_root)]
     digest.update(json.dumps(given).encode())
     return digest.hexdigest()[:12]
