@@ -141,7 +141,7 @@ def distance_figure(
     axis.set_xticks(layers if L <= 12 else layers[1::2])
     axis.set_xlabel("layer")
     axis.set_ylabel("mean attention distance, pixels")
-    axis.legend(loc="lower right", fontsize=9, frameon=True, framealpha=1, edgecolor="none")
+    axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=9, borderpad=0)
     figure.tight_layout()
     return figure
 

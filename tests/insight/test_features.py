@@ -14,6 +14,7 @@ from segtutor.insight import (
     features_figure,
     inside,
     shared_pca,
+    spaces_of,
 )
 from segtutor.insight.features import neighbours, pca_basis
 from segtutor.models import SegmentationModel, segmenter_mask, setr_mla, setr_pup
@@ -68,6 +69,17 @@ def test_colours_mean_the_same_in_all_maps():
     assert other[1].shape == (6, 8, 3)
     louder = shared_pca([a, 50 * b, a])  # nor do lengths
     torch.testing.assert_close(louder[1], first[1], atol=1e-5, rtol=1e-5)
+
+
+def test_only_one_space_shares_a_basis():
+    titles = ["Z1", "Z12", "D1", "U1", "U2", "level 1", "Depth"]
+    assert spaces_of(titles) == ["Z", "Z", "D", "U1", "U2", "level 1", "Depth"]
+    a, b, c = (torch.randn(3, 4, 8) for _ in range(3))
+    together, alone = shared_pca([a, b, c], spaces=["Z", "Z", "U1"]), shared_pca([a, b])
+    assert torch.equal(together[0], alone[0]) and torch.equal(together[1], alone[1])
+    assert torch.equal(together[2], shared_pca([c])[0])
+    with pytest.raises(ValueError, match="2 spaces named for 3 maps"):
+        shared_pca([a, b, c], spaces=["Z", "Z"])
 
 
 def test_narrow_and_flat_maps_are_drawn_too():
@@ -151,8 +163,8 @@ def test_pictures_and_words():
     figure = features_figure(torch.rand(3, 24, 32), colours, columns=3)
     titles = [axis.get_title() for axis in figure.axes]
     assert titles == ["photo", "Z1", "Z2", "U1", "", ""]
-    text = features_alt(maps)
-    assert "3 feature maps, Z1 to U1" in text and "each of 2 widths (8, 5 channels)" in text
+    text = features_alt(maps, spaces=spaces_of(maps))
+    assert "3 feature maps, Z1 to U1" in text and "2 bases (Z1 to Z2, U1)" in text
     spread = torch.zeros(3, 4, 8)
     spread[1, 2, 6], spread[0, 1, 3] = 9.0, 5.0
     channels = busiest_channels(spread, 2)
