@@ -345,7 +345,7 @@ def test_sliders_and_views_by_keyboard(browser, home):
 
 def test_the_class_token_can_be_asked(browser, home, seen):
     with Tab(browser, f"{home}/small.html") as tab:
-        tab.root.get_by_text("Ask the class token").click()
+        tab.root.get_by_role("radio", name="Ask the class token").click()
         assert tab.state["token"] == 0
         wanted = seen.attention[1].mean(0)[0, 1:].numpy()
         np.testing.assert_allclose(tab.values(), wanted, rtol=0, atol=(WORST + 1e-4) * wanted.max())
@@ -391,7 +391,7 @@ def test_several_on_one_page(browser, home):
     with Tab(browser, f"{home}/both.html") as tab:
         second = tab.page.locator(".segtutor-explorer").nth(1)
         tab.photo.press("Control+Home")
-        tab.root.get_by_text("Rollout", exact=True).click()
+        tab.root.get_by_role("radio", name="Rollout").click()
         state = second.evaluate("e => e.segtutor.state()")
         assert (state["row"], state["panels"][0]["view"]) == (6, "attention")
         ids = tab.page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
