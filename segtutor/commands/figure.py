@@ -6,8 +6,8 @@ Taught in   : chapter 15, Reading the model
     segtutor figure architecture setr-mla-large --out mla.svg
     segtutor figure attention model.safetensors street.jpg --layers 0 5 11 --out attention.png
 
-The figures are called in figure_inside.py and figure_answers.py. The alternative text is printed, and
-stored in the file (PNG: Description, SVG: title).
+The figures are called in figure_inside.py and figure_answers.py. The alternative text is printed,
+and stored in the file (PNG: Description, SVG: title).
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ class View(NamedTuple):
 
 VIEWS = {
     "architecture": View(
-        "MODEL: its parts, with the shape on every arrow", answers.architecture, photographs=(0,),
+        "MODEL: its parts, with the shape on every arrow",
+        answers.architecture,
+        photographs=(0,),
         shapes_only=True,
     ),
     "attention": View("MODEL PHOTO: where a patch, a token or a class looks", inside.attention),
@@ -46,25 +48,33 @@ VIEWS = {
     "distance": View("MODEL PHOTO: how far each head looks, in pixels", inside.distance),
     "features": View("MODEL PHOTO: the maps of all layers in common colours", inside.features),
     "positions": View(
-        "MODEL: how alike positions are; with --size, interpolated", inside.positions, photographs=(0,)
+        "MODEL: how alike positions are; with --size, interpolated",
+        inside.positions,
+        photographs=(0,),
     ),
     "classes": View(
-        "MODEL [PHOTO]: class embeddings in a plane; with a photograph, their masks", inside.classes,
+        "MODEL [PHOTO]: class embeddings in a plane; with a photograph, their masks",
+        inside.classes,
         photographs=(0, 1),
     ),
     "comparison": View(
-        "MODEL ... PHOTO [--truth]: answers side by side, mistakes, a border enlarged", answers.comparison,
+        "MODEL ... PHOTO [--truth]: answers side by side, mistakes, a border enlarged",
+        answers.comparison,
         models=(1, 5),
     ),
     "failures": View(
-        "MODEL MODEL --data SET: where two models differ, what they miss and confuse", answers.failures,
-        models=(2, 2), photographs=(0,),
-    ),
-    "tradeoff": View(
-        "[--bench ... --ledger ...]: images per second against mIoU", answers.tradeoff, models=(0, 0),
+        "MODEL MODEL --data SET: where two models differ, what they miss and confuse",
+        answers.failures,
+        models=(2, 2),
         photographs=(0,),
     ),
-}  # fmt: skip
+    "tradeoff": View(
+        "[--bench ... --ledger ...]: images per second against mIoU",
+        answers.tradeoff,
+        models=(0, 0),
+        photographs=(0,),
+    ),
+}
 
 
 def add_figure(commands) -> None:

@@ -79,9 +79,8 @@ def distance(options, opened, photograph):
     seen = _inside(options, opened[0], photograph)
     found = d.attention_distance(seen.attention, seen.grid, seen.patch, seen.extra)  # (L, A)
     fields, uniform = d.receptive_fields(), d.uniform_distance(seen.grid, seen.patch)
-    return d.distance_figure(found, fields=fields, uniform=uniform), d.distance_alt(
-        found, fields=fields
-    )
+    figure = d.distance_figure(found, fields=fields, uniform=uniform)
+    return figure, d.distance_alt(found, fields=fields)
 
 
 def features(options, opened, photograph):
@@ -100,8 +99,10 @@ def features(options, opened, photograph):
         channels = f.busiest_channels(maps[title])
         alt = f.channels_alt(title, channels, maps[title].shape[-1])
         return f.features_figure(image, channels, columns=4), alt
-    colours = dict(zip(maps, f.shared_pca(list(maps.values())), strict=True))
-    return f.features_figure(image, colours), f.features_alt(maps)
+    spaces = f.spaces_of(maps)
+    colours = f.shared_pca(list(maps.values()), spaces=spaces)
+    figure = f.features_figure(image, dict(zip(maps, colours, strict=True)))
+    return figure, f.features_alt(maps, spaces=spaces)
 
 
 def positions(options, opened, photograph):
@@ -193,4 +194,6 @@ def _class_number(text: str, classes: tuple[str, ...]) -> int:
             f"--of-class is {text!r}, expected a number or one of {', '.join(classes)}; "
             "--classes names them"
         )
+    if int(text) >= len(classes):
+        raise ValueError(f"--of-class is {text}, there are {len(classes)}, 0..{len(classes) - 1}")
     return int(text)

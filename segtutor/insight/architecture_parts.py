@@ -150,14 +150,24 @@ class Flow:
         self.grid()
 
     def unknown(self) -> None:
+        """A neck and a decoder that no paper knows, one box each."""
+        if self.model.neck is not None:
+            maps = self.s.of["neck"]
+            maps = maps[0] if isinstance(maps[0], tuple) else maps  # of several, the first
+            self.then("neck", type(self.model.neck).__name__, "", "neck", maps, "map")
         name = type(self.model.decoder).__name__
         self.then("decoder", name, "", "decoder", self.s.of["decoder"], "scores")
 
     def auxiliary(self) -> None:
         """The heads of training as one dashed box beside the decoder."""
-        if not self.s.aux:
+        heads = [head for head in self.model.auxiliary if head.layers]
+        if len(heads) < len(self.s.aux):  # they read the neck, or something of their own
+            shapes = ", ".join(dict.fromkeys(times(shape) for shape in self.s.aux))
+            self.notes.append(f"In training, {len(self.s.aux)} auxiliary heads: {shapes} scores.")
             return
-        heads, first = self.model.auxiliary, next(b for b in self.boxes if b.group == "decoder")
+        if not heads:
+            return
+        first = next(box for box in self.boxes if box.group == "decoder")
         after = ", ".join(str(i + 1) for head in heads for i in head.layers)
         self.boxes.append(Box("aux", f"{len(heads)} auxiliary heads", f"layers {after}",
                               "training", SIDE, first.row + 1, NARROW))  # fmt: skip
@@ -176,7 +186,7 @@ class Flow:
                   s.labels, "labels")  # fmt: skip
 
     def drawing(self, title: str) -> Drawing:
-        if all(box.x <= self.main for box in self.boxes):
+        if self.main == MAIN and all(box.x == MAIN for box in self.boxes):
             self.width = NO_SIDE
         order = {box.key: box.row for box in self.boxes}
         arrows = sorted(self.arrows, key=lambda a: order[a.start])

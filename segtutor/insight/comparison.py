@@ -116,7 +116,7 @@ def comparison_figure(
     reach: int = 4,
     ignore: int = 255,
     opacity: float = 0.6,
-    width: float = 9.0,
+    width: float = 8.0,
 ) -> Figure:
     """Photograph, truth and models in columns; below them the enlarged window, then the mistakes.
 
@@ -183,7 +183,7 @@ def comparison_alt(
         text = [f"A photograph and the answers of {' and '.join(maps)}, with {place} enlarged."]
         for name in others:
             differ = float((maps[name] != maps[first]).float().mean())
-            text.append(f"{name} and {first} differ at {differ:.0%} of the pixels.")
+            text.append(f"{name} and {first} differ at {100 * differ:.0f} % of the pixels.")
         return " ".join([*text, f"Classes: {names}."])
     text = [f"A photograph, its truth and the answers of {' and '.join(maps)}."]
     for name, p in maps.items():
@@ -193,9 +193,9 @@ def comparison_alt(
         near = float((errors == BORDER).sum() / wrong.sum().clamp(min=1))
         local = float(window.of(wrong).sum() / window.of(known).sum().clamp(min=1))
         text.append(
-            f"{name} is right at {1 - share:.0%} of the labelled pixels, and {near:.0%} of its "
-            f"mistakes lie within {reach} pixels of a border; in the enlarged window, {place}, it "
-            f"is wrong at {local:.0%}."
+            f"{name} is right at {100 - 100 * share:.0f} % of the labelled pixels, and "
+            f"{100 * near:.0f} % of its mistakes lie within {reach} pixels of a border; in the "
+            f"enlarged window, {place}, it is wrong at {100 * local:.0f} %."
         )
     return " ".join([*text, f"Classes: {names}."])
 
@@ -236,6 +236,7 @@ def _mistakes(axes, image: Tensor, predictions: dict, truth: Tensor, reach: int,
         Patch(facecolor=colour, edgecolor="0.4", label=text.format(reach=reach))
         for colour, text in ERRORS.values()
     ]
+    axes[1].patch.set_visible(False)  # the key may reach into it
     axes[0].legend(handles=keys, loc="center left", fontsize=9, borderaxespad=0)
     for axis, prediction in zip(axes[2:], predictions.values(), strict=True):
         errors = error_map(prediction, truth, reach=reach, ignore=ignore).numpy()

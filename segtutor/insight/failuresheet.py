@@ -33,7 +33,7 @@ def failures_figure(
     cell = width / 4
     heights = [cell * r.window.height / r.window.width + 0.3 for r in shown]
     missed, pairs = missed_shares(found), confusion_shares_of_both(found)
-    charts = 1.1 + 0.36 * max(len(missed), len(pairs), 2)
+    charts = 1.35 + 0.36 * max(len(missed), len(pairs), 2)
     labels = [m for r in shown for m in (r.truth, *r.predictions)]
     entries = legend_patches(labels, found.classes, palette)
     per_row = max(1, int(width / 1.5))
@@ -43,15 +43,15 @@ def failures_figure(
     if shown:
         _regions(parts[0], found, shown, heights, palette, opacity)
         parts[1].legend(handles=entries, loc="center", ncols=per_row, fontsize=9)
-    room = dict(left=0.13, right=0.98, wspace=0.72, top=1 - 0.5 / charts, bottom=0.75 / charts)
+    room = dict(left=0.13, right=0.98, wspace=0.72, top=1 - 0.5 / charts, bottom=0.85 / charts)
     left, right = parts[2].subplots(1, 2, gridspec_kw=room)
     low, high = found.small
     _bars(left, found, [(found.classes[k], s) for k, s in missed], "missed, percent")
     left.set_title(f"small pieces missed ({low}-{high} px)", loc="left")
     _bars(right, found, pairs, "of the true pixels, percent")
     right.set_title("truth → answer", loc="left")
-    left.legend(loc="upper center", bbox_to_anchor=(0.0, 0.0, 1.0, 0.0), borderaxespad=3.1,
-                ncols=2, fontsize=9)  # fmt: skip
+    bars, names = left.get_legend_handles_labels()
+    parts[2].legend(bars, names, loc="lower center", ncols=2, fontsize=9)
     return figure
 
 
@@ -84,9 +84,10 @@ def failures_alt(found: Failures) -> str:
     text = [f"What separates {a} from {b} on {n} photograph{'s' * (n > 1)}."]
     if found.regions:
         first = found.regions[0]
+        right = [f"{100 * share:.0f} %" for share in first.right]
         text.append(
-            f"They differ most in a window of {first.name}: at {first.differ:.0%} of its pixels, "
-            f"where {a} is right at {first.right[0]:.0%} and {b} at {first.right[1]:.0%}."
+            f"They differ most in a window of {first.name}: at {100 * first.differ:.0f} % of its "
+            f"pixels, where {a} is right at {right[0]} and {b} at {right[1]}."
         )
     else:
         text.append("They give the same answer everywhere.")
@@ -102,7 +103,7 @@ def failures_alt(found: Failures) -> str:
         for truth, answer, share in found.pairs(model, 1):
             text.append(
                 f"{name} most often takes {found.classes[truth]} for {found.classes[answer]} "
-                f"({share:.0%} of its pixels)."
+                f"({100 * share:.0f} % of its pixels)."
             )
     return " ".join(text)
 
@@ -118,9 +119,9 @@ def _regions(part, found: Failures, shown, heights, palette, opacity: float) -> 
         first, second = region.right
         titles = (
             region.name if len(region.name) <= 24 else f"…{region.name[-23:]}",
-            f"truth ({region.differ:.0%} differ)",
-            f"{found.models[0]}: {first:.0%} right",
-            f"{found.models[1]}: {second:.0%} right",
+            f"truth; answers differ: {100 * region.differ:.0f} %",
+            f"{found.models[0]}: {100 * first:.0f} % right",
+            f"{found.models[1]}: {100 * second:.0f} % right",
         )
         maps = (region.truth, *region.predictions)
         for axis, label in zip(line[1:], maps, strict=True):

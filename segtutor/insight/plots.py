@@ -15,6 +15,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from torch import Tensor
@@ -157,6 +158,42 @@ def curves(
         axis.legend()
     figure.tight_layout()
     return figure
+
+
+SPOTS = [(7, 0, "left"), (-7, 0, "right"), (5, 9, "left"), (5, -9, "left"), (-5, 9, "right"),
+         (-5, -9, "right"), (0, 11, "center"), (0, -11, "center")]  # fmt: skip
+
+
+def write_names(
+    axis: Axes, names: dict[int, str], places: Tensor, marks: Sequence = (), avoid: Sequence = ()
+) -> None:
+    """Each name at the one of eight spots around its point that covers the fewest names, points and
+    marks; crowded points choose last.
+
+    names: number of the point -> text. places: (K, 2) of all points, in data coordinates. marks:
+    more (x, y) to keep free. avoid: boxes on the canvas to keep free, such as a legend's.
+    """
+    canvas = axis.figure.canvas
+    canvas.draw()  # equal aspect settles the limits only now
+    at = axis.transData.transform(places.numpy())  # (K, 2)
+    pixels = axis.transData.transform(np.array([*places.tolist(), *marks]))  # (n, 2)
+    crowd = {k: int((np.abs(pixels - at[k]).max(1) < 60).sum()) for k in names}
+    taken, frame = list(avoid), axis.get_window_extent()
+    for k in sorted(names, key=crowd.__getitem__):
+        found = []
+        for rank, (dx, dy, side) in enumerate(SPOTS):
+            text = axis.annotate(names[k], places[k].tolist(), (dx, dy), fontsize=9, ha=side,
+                                 textcoords="offset points", va="center", zorder=4,
+                                 parse_math=False)  # fmt: skip
+            box = text.get_window_extent(canvas.get_renderer()).padded(1)
+            cost = 4 * sum(box.overlaps(other) for other in taken) + 0.1 * rank
+            cost += sum(box.contains(*mark) for mark in pixels)
+            cost += 4 * (not (frame.x0 < box.x0 and box.x1 < frame.x1))
+            found.append((cost, rank, text, box))
+        found.sort(key=lambda spot: spot[:2])
+        taken.append(found[0][3])
+        for _, _, text, _ in found[1:]:
+            text.remove()
 
 
 def smoothed(values: Sequence[float], window: int = 20) -> list[float]:

@@ -16,9 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
+import torch
 from matplotlib.figure import Figure
 
-from segtutor.insight.plots import COLOURS
+from segtutor.insight.plots import COLOURS, write_names
 from segtutor.named import MODELS
 
 # name of `segtutor models` -> images/s as printed, and where; mIoU stands in named.py
@@ -155,7 +156,9 @@ def tradeoff_figure(points: Sequence[Point], *, width: float = 7.0, height: floa
         axis.legend(loc="lower left" if len(group) > 6 else "best", fontsize=9)
     figure.tight_layout()
     for axis, group in zip(axes[:, 0], panels.values(), strict=True):
-        _names(axis, group)
+        legend = axis.get_legend().get_window_extent(figure.canvas.get_renderer())
+        places = torch.tensor([(p.images_s, p.miou) for p in group])
+        write_names(axis, {i: p.name for i, p in enumerate(group)}, places, avoid=[legend])
     return figure
 
 
@@ -184,34 +187,6 @@ def _panels(points: Sequence[Point]) -> dict[str, list[Point]]:
     for p in points:
         panels.setdefault(f"{p.data}; {p.machine}; {SAID[p.source]}", []).append(p)
     return panels
-
-
-def _names(axis, group: Sequence[Point]) -> None:
-    """Each point's name beside it, on the first of eight sides where nothing else stands."""
-    figure = axis.figure
-    draw = figure.canvas.get_renderer()
-    taken = [_spot(axis.transData.transform((p.images_s, p.miou))) for p in group]
-    taken.append(axis.get_legend().get_window_extent(draw))
-    sides = ((8, 0, "left", "center"), (-8, 0, "right", "center"), (0, 8, "center", "bottom"),
-             (0, -8, "center", "top"), (7, 6, "left", "bottom"), (7, -6, "left", "top"),
-             (-7, 6, "right", "bottom"), (-7, -6, "right", "top"))  # fmt: skip
-    for p in sorted(group, key=lambda p: -p.miou):
-        for side in sides:
-            x, y, ha, va = side
-            words = axis.annotate(p.name, (p.images_s, p.miou), (x, y), ha=ha, va=va, fontsize=9,
-                                  textcoords="offset points", zorder=4)  # fmt: skip
-            place = words.get_window_extent(draw)
-            if side is sides[-1] or not any(place.overlaps(other) for other in taken):
-                taken.append(place)
-                break
-            words.remove()
-
-
-def _spot(centre, reach: float = 5.0):
-    from matplotlib.transforms import Bbox
-
-    x, y = centre
-    return Bbox.from_extents(x - reach, y - reach, x + reach, y + reach)
 
 
 def _point(name: str, family: str, speed: float, miou: float) -> Point:

@@ -209,8 +209,8 @@ def test_links_resolve(site):
 
 
 def test_weight(site):
-    """HTML and own pictures of a page: 3 MB; 4 MB where pictures are the subject. Scripts and styles
-    are shared and loaded once."""
+    """HTML and own pictures of a page: 3 MB; 4 MB where pictures are the subject. Scripts and
+    styles are shared and loaded once."""
     heavy = []
     for name in PAGES:
         html = site / name
