@@ -41,12 +41,12 @@ SIZES = dict(  # crops: how many are kept as tokens. steps: of each decoder. con
     gpu=dict(crops=2000, few=1000, pretrain=1500, steps=1500, pup=1000, tests=60, conv=1500,
              marks=(0, 50, 200, 600, 1500)),
 )  # fmt: skip
-# name -> (what a page calls it, patches, configuration)
+# name -> (what Segmenter's paper would call it, patches, configuration)
 DECODERS = {
-    "mask": ("Segmenter-Mask", "", dict(family="segmenter", decoder="mask", decoder_heads=3)),
-    "linear": ("Segmenter-Linear", "", dict(family="segmenter", decoder="linear")),
-    "small": ("Segmenter-Linear", "small", dict(family="segmenter", decoder="linear")),
-    "large": ("Segmenter-Linear", "large", dict(family="segmenter", decoder="linear")),
+    "mask": ("Seg-Mask", "", dict(family="segmenter", decoder="mask", decoder_heads=3)),
+    "linear": ("Seg", "", dict(family="segmenter", decoder="linear")),
+    "small": ("Seg", "small", dict(family="segmenter", decoder="linear")),
+    "large": ("Seg", "large", dict(family="segmenter", decoder="linear")),
     "naive": ("SETR-Naive", "", dict(family="setr", decoder="naive")),
     "pup": ("SETR-PUP", "", dict(family="setr", decoder="pup")),
     "mla": ("SETR-MLA", "", dict(family="setr", decoder="mla", head_hidden=16)),
@@ -166,10 +166,10 @@ def untrained(base, place, settings, real, seed) -> dict[str, SegmentationModel]
 def _rival(classes: int, seed: int):
     torch.manual_seed(seed)
     try:
-        config, title = BaselineConfig("deeplabv3plus", "resnet18", classes), "DeepLabv3+ ResNet-18"
+        config, title = BaselineConfig("deeplabv3plus", "resnet18", classes), "DeepLabv3+ R18"
         return build_baseline(config), title
     except ImportError:  # without the extra "baselines"
-        return build_baseline(BaselineConfig("fcn", "resnet50", classes)), "FCN ResNet-50"
+        return build_baseline(BaselineConfig("fcn", "resnet50", classes)), "FCN R50"
 
 
 def train_all(models, place, settings, seed) -> dict:
