@@ -29,9 +29,10 @@ from segtutor.data.loading import generator
 from segtutor.insight.inside import inside
 from segtutor.insight.rollout import rollout
 from segtutor.models import SegmentationModel
-from segtutor.reproduce.exhibitmaking import WEIGHTS, camvid_place, toy_place
+from segtutor.reproduce.exhibitmaking import SIZES, WEIGHTS, camvid_place, toy_place
 from segtutor.reproduce.exhibits import exhibits
 from segtutor.reproduce.experiments.base import Experiment
+from segtutor.reproduce.profiles import choose
 from segtutor.tokens import Encoder
 from segtutor.tokens.patch import Grid
 from segtutor.weights import find_weights
@@ -133,9 +134,10 @@ def ranked(variant: str, maps: dict[str, Tensor], query: int, grid: Grid, seed: 
 def prepare(settings: SimpleNamespace, data_root: str | None) -> SimpleNamespace:
     """The model, and of each photograph some queries with their maps."""
     shown = exhibits(settings.profile, seed=0, data_root=data_root)
-    wanted = SimpleNamespace(tests=settings.groups * settings.group, crops=0)
+    sizes = choose(settings.profile, **SIZES)
+    sizes.tests, sizes.crops = settings.groups * settings.group, 0
     real = shown.real and camvid.available(data_root) and find_weights(WEIGHTS, data_root)
-    photographs = (camvid_place(wanted, data_root) if real else toy_place(wanted)).test
+    photographs = (camvid_place(sizes, data_root) if real else toy_place(sizes)).test
     model = shown.models["linear"]
     cases = []
     for i, sample in enumerate(photographs):
