@@ -37,7 +37,8 @@ SIZES = dict(  # crops: how many are kept as tokens. steps: of each decoder. con
     smoke=dict(toy=True, crops=16, few=8, pretrain=2, steps=3, pup=2, batch=4, tests=3, hidden=8,
                dims=(32, 4, 2), toy_size=(64, 96), conv_side=64, conv=2, marks=(0, 1, 3)),
     cpu=dict(toy=False, crops=240, few=64, pretrain=160, steps=110, pup=60, batch=8, tests=14,
-             hidden=32, dims=(96, 4, 3), toy_size=(96, 128), conv_side=96, conv=24, marks=(0, 8, 25, 55, 110)),
+             hidden=32, dims=(96, 4, 3), toy_size=(96, 128), conv_side=96, conv=24,
+             marks=(0, 8, 25, 55, 110)),
     gpu=dict(crops=2000, few=1000, pretrain=1500, steps=1500, pup=1000, tests=60, conv=1500,
              marks=(0, 50, 200, 600, 1500)),
 )  # fmt: skip
@@ -113,8 +114,8 @@ def toy_place(settings) -> SimpleNamespace:
     train_data = ToyScenes("train", size=size, length=max(settings.crops, 16))
     source = ToyScenes("test", size=size, length=settings.tests)
     return SimpleNamespace(
-        train=train_data, test=Samples(source, source), crop=(size[0], size[0]), normalisation="half",
-        scale=(1.0, 1.0), conv_scale=(1.0, 1.0),
+        train=train_data, test=Samples(source, source), crop=(size[0], size[0]),
+        normalisation="half", scale=(1.0, 1.0), conv_scale=(1.0, 1.0),
         data="ToyScenes, painted by this library, because CamVid or the weights of DeiT-Tiny are "
         "not here (or the profile is the short one), and a small encoder that was trained on them "
         "before the decoders were", conv_title="",
