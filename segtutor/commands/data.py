@@ -13,6 +13,7 @@ def add_data(commands) -> None:
         "data", help="get, check, show and time the data sets"
     ).add_subparsers(dest="what", required=True, metavar="WHAT")
     names = "ade20k, pascal_context, pascal_context_59, cityscapes or camvid"
+    own = f"{names}; or a folder of your own with images/, labels/ and classes.txt (a name a line)"
     check = what.add_parser("check", help="open every file and list every problem")
     check.add_argument("--split", action="append", default=[], help="may be repeated")
     check.add_argument(
@@ -43,7 +44,7 @@ def add_data(commands) -> None:
     timing.add_argument("--count", type=int, default=64, help="images per measurement")
     timing.set_defaults(run=_data_time)
     for parser in (check, show, prepare, timing):
-        parser.add_argument("name", help=names)
+        parser.add_argument("name", help=names if parser is prepare else own)
         parser.add_argument("--data-root", help="folder that holds the data set")
 
 
@@ -92,6 +93,6 @@ def _data_show(options) -> int:
     from segtutor.data.sheet import write_sheet
 
     data = reader(options.name)(options.split, options.data_root)
-    out = options.out or Path(f"{options.name}_{options.split}.html")
+    out = options.out or Path(f"{Path(options.name).name}_{options.split}.html")
     print(f"written to {write_sheet(data, out, options.count)}")
     return 0

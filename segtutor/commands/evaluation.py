@@ -14,7 +14,6 @@ from pathlib import Path
 
 from segtutor.commands.options import (
     add_protocol,
-    class_names,
     open_model,
     output_folder,
     precision_of,
@@ -95,21 +94,14 @@ def _process():
 
 
 def _open_data(options):
-    from segtutor.data import FolderData
-    from segtutor.data.check import READERS, reader
+    from segtutor.data.folder import own_folder, splits_of_folder
+    from segtutor.data.readers import READERS, reader
 
-    if options.data in READERS:
+    if options.data in READERS or not Path(options.data).is_dir():
         split = options.split or ("test" if options.data == "camvid" else "val")
         return reader(options.data)(split, options.data_root)
-    root = Path(options.data)
-    if not root.is_dir():
-        raise FileNotFoundError(
-            f"no data set {options.data!r}: expected {', '.join(READERS)}, or a folder"
-        )
-    names = class_names(root / "classes.txt")
-    return FolderData(
-        root / "images", root / "labels", names, raw_ignore=options.ignore, name=root.name
-    )
+    whole = "all" if "all" in splits_of_folder(options.data) else "val"
+    return own_folder(options.data, options.split or whole, raw_ignore=options.ignore)
 
 
 def _server_writer(options):

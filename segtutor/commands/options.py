@@ -1,4 +1,4 @@
-"""What `segtutor evaluate` and `segtutor predict` share: model, protocol, class names, output."""
+"""What sub-commands on models and photographs share: model, protocol, class names, output folder."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def precision_of(options, device):
 def names_and_palette(options, classes: int):
     """(names, palette) of the model's K classes."""
     from segtutor.data import ade20k, camvid, cityscapes, pascal_context
-    from segtutor.data.folder import made_up_palette
+    from segtutor.data.folder import made_up_palette, read_classes
 
     known = {
         "ade20k": (ade20k.CLASSES, ade20k.PALETTE),
@@ -86,23 +86,13 @@ def names_and_palette(options, classes: int):
     if options.classes in known:
         names, palette = known[options.classes]
     else:
-        names = class_names(Path(options.classes))
+        names = read_classes(options.classes)[0]
         palette = made_up_palette(len(names))
     if len(names) != classes:
         raise ValueError(
             f"{options.model} scores {classes} classes, {options.classes} names {len(names)}"
         )
     return names, palette
-
-
-def class_names(path: Path) -> list[str]:
-    """The lines of a text file."""
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no file {path}: write the names of the classes into it, one a line, in the order of "
-            "their label values 0, 1, ..."
-        )
-    return [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
 
 
 def output_folder(path: Path) -> Path:

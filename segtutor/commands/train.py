@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 
@@ -67,6 +68,7 @@ def _train(options) -> int:
     run = override(find_run(options.name), changes(options.override))
     first = int(os.environ.get("RANK", 0)) == 0  # of the processes that a launcher started
     parts = assemble(run, options.data_root, weights=options.weights)
+    run = replace(run, recipe=parts.recipe)
     out = writable(options.out or Path("runs") / run.name)
     if first:
         print(run, f"\nweights: {parts.weights}\nout: {out}")

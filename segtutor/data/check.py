@@ -2,7 +2,7 @@
 
 Taught in   : chapter 11
 
-segtutor data check NAME
+segtutor data check NAME|FOLDER
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from segtutor.data.dataset import SegmentationData
 from segtutor.data.prepare import half_unpacked
-from segtutor.data.readers import READERS, extra_splits, reader
+from segtutor.data.readers import READERS, is_lenient, reader, splits_of
 
 __all__ = ["READERS", "Checked", "Problem", "check", "reader", "report"]
 
@@ -41,14 +41,14 @@ def check(
     subset: bool = False,
     workers: int = 4,
 ) -> Checked:
-    """Open all files of a data set.
+    """Open all files of a data set, or of a folder of your own.
 
     splits: which (default: all that have labels). subset: another number of samples than the
     published one is meant and no problem. workers: files decoded at a time.
     """
-    open_split, (_, known, lenient) = reader(name), READERS[name]
+    open_split, lenient = reader(name), is_lenient(name)
     counts, problems = {}, []
-    for split in splits or (*known, *extra_splits(name, data_root)):
+    for split in splits or splits_of(name, data_root):
         try:
             data = open_split(split, data_root, **({"strict": False} if lenient else {}))
         except OSError as error:

@@ -19,7 +19,7 @@ from segtutor.data import cityscapes, detail
 from segtutor.data.download import fetch
 from segtutor.data.manycores import each
 from segtutor.data.pascal_context import LABELS
-from segtutor.data.readers import READERS, extra_splits
+from segtutor.data.readers import READERS, splits_of
 from segtutor.data.sources import CITYSCAPES, GATED, LICENCES, SOURCES, Source
 from segtutor.data.unpack import missing, unpack
 from segtutor.locations import data_roots
@@ -69,7 +69,7 @@ def prepare(
 def counted(name: str, data_root: str | Path | None = None) -> dict[str, int | str]:
     """{split: number of samples, or why there is none}; no file is opened."""
     found: dict[str, int | str] = {}
-    for split in (*READERS[name][1], *extra_splits(name, data_root)):
+    for split in splits_of(name, data_root):
         try:
             found[split] = len(READERS[name][0](split, data_root))
         except OSError as error:

@@ -1,4 +1,5 @@
-"""Which reader opens which data set: the names that the command line and recipes use.
+"""Which reader opens which data set: the names that the command line and recipes use, and folders
+of your own.
 
 Taught in   : chapter 11
 """
@@ -13,6 +14,7 @@ from segtutor.data.ade20k import ADE20K
 from segtutor.data.camvid import CamVid
 from segtutor.data.cityscapes import Cityscapes
 from segtutor.data.dataset import SegmentationData
+from segtutor.data.folder import own_folder, splits_of_folder
 from segtutor.data.pascal_context import PascalContext
 from segtutor.locations import data_roots
 
@@ -29,10 +31,30 @@ EXTRA = {"cityscapes": ("train_extra",)}
 
 
 def reader(name: str) -> Callable[..., SegmentationData]:
-    """The reader behind a name, called with (split, data_root)."""
-    if name not in READERS:
-        raise ValueError(f"unknown data set {name!r}; there are {', '.join(READERS)}")
-    return READERS[name][0]
+    """The reader behind a name, or behind a folder of your own (see `folder.own_folder`), called
+    with (split, data_root).
+    """
+    if name in READERS:
+        return READERS[name][0]
+    if Path(name).is_dir():
+        return partial(own_folder, name)
+    raise ValueError(
+        f"unknown data set {name!r}; there are {', '.join(READERS)}, and folders of your own with "
+        "images/, labels/ and classes.txt"
+    )
+
+
+def splits_of(name: str, data_root: str | Path | None = None) -> tuple[str, ...]:
+    """What `check` opens if it is not told what: splits with labels."""
+    if name in READERS:
+        return (*READERS[name][1], *extra_splits(name, data_root))
+    splits = splits_of_folder(name)
+    return ("all",) if "all" in splits else splits
+
+
+def is_lenient(name: str) -> bool:
+    """Can its reader leave out samples without partner (strict=False)?"""
+    return READERS[name][2] if name in READERS else True
 
 
 def extra_splits(name: str, data_root: str | Path | None = None) -> tuple[str, ...]:

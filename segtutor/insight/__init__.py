@@ -37,6 +37,7 @@ from segtutor.insight.features import (
     features_alt,
     features_figure,
     shared_pca,
+    spaces_of,
 )
 from segtutor.insight.galleries import gallery, iou_bars, iou_words
 from segtutor.insight.inside import Inside, inside
@@ -102,6 +103,7 @@ __all__ = [
     "shared_pca",
     "show",
     "smoothed",
+    "spaces_of",
     "tables_alt",
     "tables_figure",
     "uniform_distance",

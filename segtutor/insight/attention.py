@@ -108,8 +108,8 @@ def attention_figure(
 ) -> Figure:
     """Attention maps over a photo.
 
-    image: (3, H, W). maps: title -> (h, w) weights; each is scaled to its own maximum. patch:
-    (row, column) of the query, outlined. The first panel is the photo itself.
+    image: (3, H, W). maps: title -> (h, w) weights; each from its own smallest to its own
+    largest weight. patch: (row, column) of the query, outlined. The first panel is the photo.
     """
     picture = as_picture(image)
     H, W = picture.shape[:2]
@@ -140,9 +140,9 @@ def attention_grid(
 ) -> Figure:
     """A table of maps: rows are layers, columns are heads, or picked points, or classes.
 
-    image: (3, H, W). maps: (R, C, h, w), each scaled to its own maximum. rows, columns: R and C
-    titles. points: (row, column) of the query of each column, outlined; one for all, or none; None
-    for a column whose query is no patch. width: inches.
+    image: (3, H, W). maps: (R, C, h, w), each from its own smallest to its own largest
+    weight. rows, columns: R and C titles. points: (row, column) of the query of each column,
+    outlined; one for all, or none; None for a column whose query is no patch. width: inches.
     """
     R, C, h, w = maps.shape
     if (len(rows), len(columns)) != (R, C):
@@ -177,28 +177,31 @@ def attention_grid(
 
 
 def draw_map(axis: Axes, picture: np.ndarray, map_: Tensor | None) -> None:
-    """The photograph, grey, under a map in colours; without a map, the photograph itself.
+    """The photograph, pale grey, under a map in colours; without a map, the photograph itself.
 
-    picture: (H, W, 3). map_: (h, w), not negative, scaled to its own maximum. Dark is little,
-    light yellow much ("inferno" rises evenly in lightness, so grey print and eyes that confuse
-    colours see the same order).
+    picture: (H, W, 3). map_: (h, w). Colours run from its smallest to its largest weight, from dark
+    and almost clear to light yellow and almost opaque ("inferno" rises evenly in lightness), and
+    with the root of the weight, else one heavy patch would hide all others.
     """
     H, W = picture.shape[:2]
     if map_ is None:
         axis.imshow(picture)
         return
-    map_ = map_.detach().cpu().float().numpy()
+    map_ = map_.detach().cpu().double().numpy()
+    low, high = map_.min(), map_.max()
+    scaled = ((map_ - low) / (high - low or 1.0)) ** 0.5  # (h, w) in 0..1
     grey = picture.astype(float).mean(-1) / (255 if picture.dtype == np.uint8 else 1)
-    axis.imshow(grey, cmap="gray", vmin=0, vmax=1.4, extent=(0, W, H, 0))
-    top = map_.max() or 1.0
-    axis.imshow(map_ / top, cmap="inferno", alpha=0.65, extent=(0, W, H, 0), vmin=0, vmax=1)
+    axis.imshow(0.15 + 0.85 * grey, cmap="gray", vmin=0, vmax=1, extent=(0, W, H, 0))
+    colours = plt.get_cmap("inferno")(scaled)  # (h, w, 4)
+    colours[..., 3] = 0.2 + 0.7 * scaled
+    axis.imshow(colours, extent=(0, W, H, 0))
 
 
 def mark_patch(axis: Axes, patch: tuple[int, int], grid: Grid, size: tuple[int, int]) -> None:
     """Outline a patch, white on black so that it shows on any ground. size: (H, W) pixels."""
     side = (size[1] / grid[1], size[0] / grid[0])  # width, height
     corner = (patch[1] * side[0], patch[0] * side[1])
-    for colour, line in (("black", 3.2), ("white", 1.6)):
+    for colour, line in (("black", 2.6), ("white", 1.3)):
         axis.add_patch(Rectangle(corner, *side, fill=False, edgecolor=colour, linewidth=line))
 
 
@@ -209,7 +212,8 @@ def patches_for_half(map_: Tensor) -> int:
     """
     ranked = map_.flatten().double().sort(descending=True).values
     total = ranked.sum()
-    return int((ranked.cumsum(0) < total / 2 - 1e-12).sum()) + 1 if total > 0 else 0
+    short = ranked.cumsum(0) < total / 2 * (1 - 1e-6)  # exactly half, but for rounding, is half
+    return int(short.sum()) + 1 if total > 0 else 0
 
 
 def attention_alt(maps: dict[str, Tensor], whose: str = "a patch") -> str:

@@ -19,6 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn.functional as F
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
@@ -124,29 +125,51 @@ def plane_figure(
     axis.set_xlabel(f"first axis ({100 * share[0]:.0f} % of the variance)")
     axis.set_ylabel(f"second axis ({100 * share[1]:.0f} %)")
     axis.margins(0.12)
+    axis.set_aspect("equal", adjustable="datalim")  # distances compare in every direction
+    figure.tight_layout()
     if paths is not None:
         axis.legend(fontsize=9)
     chosen = range(len(places)) if named is None else named
-    for k, (dx, dy, side) in zip(chosen, _label_places(axis, places[list(chosen)]), strict=True):
-        axis.annotate(classes[k], (x[k], y[k]), (dx, dy), textcoords="offset points", fontsize=9,
-                      ha=side, va="center", zorder=4, parse_math=False)  # fmt: skip
-    figure.tight_layout()
+    marks = [(x[k], y[k]) for k in range(len(places))]
+    for start, end in () if paths is None else zip(paths, paths[1:], strict=False):  # each (K, 2)
+        for part in (0.0, 0.2, 0.4, 0.6, 0.8):
+            marks += (start + part * (end - start)).tolist()
+    chosen = range(len(places)) if named is None else named
+    _write_names(axis, {k: classes[k] for k in chosen}, marks, places)
     return figure
 
 
-def _label_places(axis, places: Tensor) -> list[tuple[float, float, str]]:
-    """Offsets (points) and alignment: to the right, or to the left where a neighbour is close on
-    the right; up or down where both are taken.
+SPOTS = [(7, 0, "left"), (-7, 0, "right"), (5, 9, "left"), (5, -9, "left"), (-5, 9, "right"),
+         (-5, -9, "right"), (0, 11, "center"), (0, -11, "center"), (4, 19, "left"),
+         (4, -19, "left"), (-4, 19, "right"), (-4, -19, "right")]  # fmt: skip
+
+
+def _write_names(axis: Axes, names: dict[int, str], marks: Sequence, places: Tensor) -> None:
+    """Each name at the spot around its point that covers no name, if there is one, and the fewest
+    points and marks; crowded points choose last.
     """
-    pixels = axis.transData.transform(places.numpy())  # (k, 2)
-    out = []
-    for i, (x, y) in enumerate(pixels):
-        others = np.delete(pixels, i, 0) - (x, y)
-        near = others[(np.abs(others[:, 1]) < 14) & (np.abs(others[:, 0]) < 90)]
-        right, left = (near[:, 0] >= 0).sum(), (near[:, 0] < 0).sum()
-        lift = 0.0 if not (right and left) else 9.0 if near[:, 1].mean() <= 0 else -9.0
-        out.append((7.0, lift, "left") if right <= left else (-7.0, lift, "right"))
-    return out
+    canvas = axis.figure.canvas
+    canvas.draw()  # equal aspect settles the limits only now
+    pixels = axis.transData.transform(np.array(marks))  # (n, 2)
+    at = axis.transData.transform(places.numpy())  # (K, 2)
+    crowd = {k: int((np.abs(pixels - at[k]).max(1) < 60).sum()) for k in names}
+    taken, frame = [], axis.get_window_extent()
+    for k in sorted(names, key=crowd.__getitem__):
+        found = []
+        for rank, (dx, dy, side) in enumerate(SPOTS):
+            text = axis.annotate(names[k], places[k].tolist(), (dx, dy), fontsize=9, ha=side,
+                                 textcoords="offset points", va="center", zorder=4,
+                                 parse_math=False)  # fmt: skip
+            box = text.get_window_extent(canvas.get_renderer()).padded(1)
+            cost = 100 * sum(box.overlaps(other) for other in taken) + 0.1 * rank
+            cost += sum(box.contains(*mark) for mark in pixels)
+            cost += 10 * sum(box.contains(*point) for point in at)
+            cost += 50 * (not (frame.x0 < box.x0 and box.x1 < frame.x1))
+            found.append((cost, rank, text, box))
+        found.sort(key=lambda spot: spot[:2])
+        taken.append(found[0][3])
+        for _, _, text, _ in found[1:]:
+            text.remove()
 
 
 def plane_alt(embeddings: Tensor, classes: Sequence[str], *, centred: bool = True) -> str:
@@ -193,7 +216,8 @@ def masks_figure(
     width: float = 8.0,
 ) -> tuple[Figure, str]:
     """Masks of some classes, cosines above and normalised scores below, each row on one scale
-    printed beside it. Returns the figure and its alternative text.
+    printed beside it; left, the photograph and the patches where the norm changes which of all K
+    classes wins. Returns the figure and its alternative text.
 
     before, after: (K, h, w), of `class_masks`. which: class numbers, one column each.
     """
@@ -211,11 +235,15 @@ def masks_figure(
         layout="constrained",
     )
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.03, wspace=0.01, hspace=0.01)
+    changed = (before.argmax(0) != after.argmax(0)).float()  # (h, w)
     rows = (("cosine", before), ("after the norm", after))
+    draw_map(axes[0, 0], picture, None)
+    draw_map(axes[1, 0], picture, changed)
+    axes[0, 0].set_title("photo", fontsize=10)
+    axes[1, 0].set_title("winner changed", fontsize=10)
     for line, (title, scores) in zip(axes, rows, strict=True):
-        draw_map(line[0], picture, None)
-        line[0].set_title("photo", fontsize=10)
-        low, high = (float(f([float(f(scores[k])) for k in which])) for f in (np.min, np.max))
+        shown = scores[list(which)]
+        low, high = shown.min().item(), shown.max().item()
         for axis, k in zip(line[1:], which, strict=True):
             drawn = axis.imshow(scores[k], cmap="viridis", vmin=low, vmax=high, extent=(0, W, H, 0))
             axis.set_title(classes[k], fontsize=10, parse_math=False)

@@ -117,7 +117,7 @@ def distance_figure(
     lines = [] if fields is None else [(n, s / 2) for n, s in fields.items() if s / 2 < top]
     for _, reach in lines:
         axis.axhline(reach, color="0.72", linewidth=1.2, zorder=0)
-    labels = [(reach, f"{backbone} {name}: {reach:g}", "0.3") for name, reach in lines]
+    labels = [(reach, f"{backbone} {name} reaches {reach:g}", "0.3") for name, reach in lines]
     if uniform is not None:
         axis.axhline(uniform, color=COLOURS[2], linewidth=1.5, linestyle=":", zorder=0)
         labels.append((uniform, f"all patches alike: {uniform:.0f}", "#00664b"))
@@ -141,7 +141,7 @@ def distance_figure(
     axis.set_xticks(layers if L <= 12 else layers[1::2])
     axis.set_xlabel("layer")
     axis.set_ylabel("mean attention distance, pixels")
-    axis.legend(loc="lower right", fontsize=9)
+    axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=9, borderpad=0)
     figure.tight_layout()
     return figure
 

@@ -3,7 +3,7 @@
 Implements  : SETR figure 5 (Z1, Z9, Z17, Z24) and supplement figure 3 (Z1..Z24, U1..U5)
 Taught in   : chapter 15; chapters 06 and 07 for the maps inside the decoders
 Differs     : the papers do not say how 1024 channels became a picture. Here the three main
-              directions of all maps together become red, green and blue.
+              directions of all maps of one space together become red, green and blue.
               - every vector is divided by its length and each map's mean is taken away first:
                 lengths and means change from layer to layer by much more than places differ, and
                 the picture would show the layer's number (`plain=True` leaves both as they are);
@@ -14,7 +14,7 @@ Differs     : the papers do not say how 1024 channels became a picture. Here the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -67,26 +67,45 @@ def pca_basis(maps: Sequence[Tensor], *, plain: bool = False) -> Basis:
     return Basis(directions, marks[0], marks[1], share)
 
 
-def shared_pca(maps: Sequence[Tensor], *, plain: bool = False) -> list[Tensor]:
+def shared_pca(
+    maps: Sequence[Tensor], *, spaces: Sequence[str] = (), plain: bool = False
+) -> list[Tensor]:
     """Feature maps -> colours in 0..1: list of (h_i, w_i, D_i) -> list of (h_i, w_i, 3).
 
-    Maps of one width share one basis and one scale, so that a colour means the same in all of them;
-    maps of another width get a basis of their own, and no colour can be compared across widths.
+    Maps of one space and width share one basis and one scale, so that a colour means the same in
+    all of them. Others get a basis of their own, and no colour can be compared across bases.
+    spaces: a name for each map, see `spaces_of`; none: one space, so that widths alone decide.
     """
     colours: list[Tensor | None] = [None] * len(maps)
-    for width in dict.fromkeys(m.shape[-1] for m in maps):
-        group = [i for i, m in enumerate(maps) if m.shape[-1] == width]
-        basis = pca_basis([maps[i] for i in group], plain=plain)
-        centre = torch.zeros(width, dtype=torch.double)
-        if plain:
-            centre = torch.cat([maps[i].flatten(0, 1).double() for i in group]).mean(0)
-        for i in group:
-            found = (_prepared(maps[i], plain) - centre) @ basis.directions.T  # (h, w, 3)
+    for group in _groups(maps, spaces):
+        members = [maps[i] for i in group]
+        basis = pca_basis(members, plain=plain)
+        centre = torch.cat([_prepared(m, plain).flatten(0, 1) for m in members]).mean(0)  # (D,)
+        for i, map_ in zip(group, members, strict=True):
+            found = (_prepared(map_, plain) - centre) @ basis.directions.T  # (h, w, 3)
             scaled = (found - basis.low) / (basis.high - basis.low).clamp(min=1e-12)
             blank = torch.full((*scaled.shape[:2], 3), 0.5)
             blank[..., : scaled.shape[-1]] = scaled.clamp(0, 1).float()
             colours[i] = blank  # (h, w, 3)
     return colours
+
+
+def spaces_of(titles: Iterable[str]) -> list[str]:
+    """Which of `feature_maps` live in one space: "Z" for all of Z1..ZL, and "D" for D1.., because
+    layers with a residual connection add to the same channels; every other map is alone, because a
+    convolution makes new channels even where their number stays.
+    """
+    return [t[0] if t[0] in "ZD" and t[1:].isdigit() else t for t in titles]
+
+
+def _groups(maps: Sequence[Tensor], spaces: Sequence[str]) -> list[list[int]]:
+    """Numbers of the maps that share a basis."""
+    if spaces and len(spaces) != len(maps):
+        raise ValueError(f"{len(spaces)} spaces named for {len(maps)} maps: one each, or none")
+    groups: dict[tuple, list[int]] = {}
+    for i, map_ in enumerate(maps):
+        groups.setdefault((spaces[i] if spaces else "", map_.shape[-1]), []).append(i)
+    return list(groups.values())
 
 
 def _prepared(map_: Tensor, plain: bool) -> Tensor:
@@ -113,7 +132,12 @@ def feature_maps(
     deep) and "stream 1".. of MLA, "D1".. (patches) of the mask transformer. A baseline gives its
     stages. image, normalisation, errors: see `inside`; sides must fit `model.multiple_of`.
     """
-    encoder = model if isinstance(model, Encoder) else model.encoder
+    encoder = model if isinstance(model, Encoder) else getattr(model, "encoder", None)
+    if encoder is None:
+        raise ValueError(
+            f"{type(model).__name__} has no part named 'encoder': give a SegmentationModel, a "
+            "baseline or an Encoder, or watch its modules by name with capture"
+        )
     pixels = checked(image, model.patch if encoder is model else model.multiple_of)
     if not isinstance(encoder, Encoder):
         seen, _ = watched(model, pixels, "encoder", normalisation=normalisation)
@@ -182,26 +206,28 @@ def features_figure(
     return figure
 
 
-def features_alt(maps: dict[str, Tensor]) -> str:
+def features_alt(
+    maps: dict[str, Tensor], *, spaces: Sequence[str] = (), plain: bool = False
+) -> str:
     """The coloured maps in words: how much three colours can show, and how alike neighbours are in
     the first and the last map (1: the same direction, 0: none in common).
 
-    maps: title -> (h_i, w_i, D_i), what was given to `shared_pca`.
+    maps, spaces, plain: what was given to `shared_pca`, with titles: title -> (h_i, w_i, D_i).
     """
-    titles = list(maps)
-    widths = dict.fromkeys(m.shape[-1] for m in maps.values())
+    titles, all_maps = list(maps), list(maps.values())
+    groups = _groups(all_maps, spaces)
     share = [
-        100 * float(pca_basis([m for m in maps.values() if m.shape[-1] == width]).share.sum())
-        for width in widths
+        100 * float(pca_basis([all_maps[i] for i in g], plain=plain).share.sum()) for g in groups
     ]
-    bases = "one basis for all" if len(widths) == 1 else f"one basis for each of {len(widths)}"
-    if len(widths) > 1:
-        bases += f" widths ({', '.join(map(str, widths))} channels)"
-    shares = " and ".join(f"{s:.0f} %" for s in share)
+    bases = "one basis for all" if len(groups) == 1 else f"{len(groups)} bases"
+    if len(groups) > 1:
+        spans = [titles[g[0]] + (f" to {titles[g[-1]]}" if len(g) > 1 else "") for g in groups]
+        bases += f" ({', '.join(spans)})"
+    shares = ", ".join(f"{s:.0f} %" for s in share)
     first, last = (neighbours(maps[t]) for t in (titles[0], titles[-1]))
     return (
         f"{len(titles)} feature maps, {titles[0]} to {titles[-1]}, main directions as colours, "
-        f"{bases}; they explain {shares} of the variance. Cosine similarity of neighbouring places "
+        f"{bases}; share of the variance shown: {shares}. Cosine similarity of neighbouring places "
         f"around the map's mean: {titles[0]} {first:.2f}, {titles[-1]} {last:.2f}."
     )
 

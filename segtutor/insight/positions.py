@@ -109,6 +109,7 @@ def tables_figure(
         squeeze=False,
         layout="constrained",
     )
+    figure.get_layout_engine().set(wspace=0.05)
     for axis, title, picture in zip(axes[0], similarities, pictures, strict=True):
         masked = np.ma.masked_invalid(picture.cpu().numpy())
         drawn = axis.imshow(masked, vmin=limits[0], vmax=limits[1], cmap="viridis", aspect="auto")

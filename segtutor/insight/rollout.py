@@ -25,7 +25,7 @@ from torch import Tensor
 from segtutor.insight.attention import attention_grid, patches_for_half
 from segtutor.insight.inside import finite
 
-HEADS = ("mean", "max", "min")
+HEADS = {"mean": Tensor.mean, "max": Tensor.amax, "min": Tensor.amin}
 FLOW_NODES = 400  # of L * T: beyond, flow in plain Python takes minutes for one token
 
 
@@ -40,7 +40,7 @@ def joined_heads(attention: Tensor, *, residual: bool = True, heads: str = "mean
         raise ValueError(f"heads is {heads!r}, expected one of {', '.join(HEADS)}")
     if attention.ndim != 4 or attention.shape[-1] != attention.shape[-2]:
         raise ValueError(f"attention has shape {tuple(attention.shape)}, expected (L, A, T, T)")
-    joined = getattr(finite(attention), f"a{heads}" if heads != "mean" else heads)(1)  # (L, T, T)
+    joined = HEADS[heads](finite(attention), 1)  # (L, T, T)
     sums = joined.sum(-1, keepdim=True)
     if (sums <= 0).any():
         raise ValueError(
@@ -48,7 +48,7 @@ def joined_heads(attention: Tensor, *, residual: bool = True, heads: str = "mean
         )
     joined = joined / sums
     if residual:
-        joined = (joined + torch.eye(joined.shape[-1], dtype=joined.dtype)) / 2
+        joined = (joined + torch.eye(joined.shape[-1]).to(joined)) / 2
     return joined
 
 
@@ -130,15 +130,18 @@ def rollout_figure(
     extra: int,
     patch: tuple[int, int],
     *,
-    layers: Sequence[int] = (0, 3, 7, 11),
+    layers: Sequence[int] | None = None,
     width: float = 8.0,
 ) -> tuple[Figure, str]:
     """One patch's attention in some layers, and below, its rollout up to each of them. Returns the
     figure and its alternative text.
 
-    image: (3, H, W). attention: (L, A, T, T). patch: (row, column) of the query. layers: from 0.
+    image: (3, H, W). attention: (L, A, T, T). patch: (row, column) of the query. layers: from 0;
+    None for four (all, of fewer) from the first to the last.
     """
     L, (h, w) = len(attention), grid
+    if layers is None:
+        layers = torch.linspace(0, L - 1, min(4, L)).round().int().tolist()
     if any(not 0 <= i < L for i in layers):
         raise ValueError(f"layers {tuple(layers)}: the model has {L}, counted 0..{L - 1}")
     if not (0 <= patch[0] < h and 0 <= patch[1] < w):

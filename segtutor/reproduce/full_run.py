@@ -138,7 +138,7 @@ def _train(run: Run, data_root, out_dir: str, workers: int, save_every: int) -> 
     train(
         model,
         parts.train_data,
-        run.recipe,
+        parts.recipe,
         transform=parts.transform,
         out_dir=out_dir,
         save_every=save_every,

@@ -7,6 +7,7 @@ Official    : both papers start from ImageNet weights and augment as TrainingPip
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,11 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from segtutor.data.check import reader
-from segtutor.data.dataset import Sample, SegmentationData
+from segtutor.data.dataset import Sample, SegmentationData, count_classes
 from segtutor.data.pipeline import TrainingPipeline
 from segtutor.data.transforms import augment
 from segtutor.models import SegmentationModel, build
 from segtutor.tokens import HybridEncoder
+from segtutor.training.losses import balanced_weights
+from segtutor.training.recipes import Recipe
 from segtutor.training.runs import Run
 from segtutor.weights.backbones import BACKBONES
 from segtutor.weights.files import load_strictly, read_safetensors, read_tensors
@@ -33,9 +36,12 @@ TEST_SPLIT = {"camvid": "test"}  # the others publish no labels for theirs; both
 
 
 class Parts(NamedTuple):
-    """What `training.train` and an evaluation need. weights: where the encoder's come from."""
+    """What `training.train` and an evaluation need. recipe: the run's, with class weights where it
+    is balanced. weights: where the encoder's come from.
+    """
 
     model: SegmentationModel
+    recipe: Recipe
     train_data: SegmentationData
     transform: nn.Module
     test_data: SegmentationData
@@ -92,7 +98,18 @@ def assemble(
     model = build(run.model)
     source = start_weights(model, run, data_root, weights)
     model.encoder.freeze(run.frozen)
-    return Parts(model, train_data, training_transform(run), test_data, source)
+    recipe = balanced(run, train_data)
+    return Parts(model, recipe, train_data, training_transform(run), test_data, source)
+
+
+def balanced(run: Run, train_data: SegmentationData) -> Recipe:
+    """The run's recipe, with a weight for each class if `run.balance` asks for it: all training
+    labels are read and counted.
+    """
+    if not run.balance:
+        return run.recipe
+    weights = balanced_weights(count_classes(train_data), run.balance)
+    return replace(run.recipe, class_weights=tuple(round(w, 4) for w in weights))
 
 
 def open_training(run: Run, data_root: str | Path | None = None) -> Joined:

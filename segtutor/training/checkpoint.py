@@ -4,14 +4,13 @@ Taught in   : chapter 13, Training recipes
 
 `step-00000500.safetensors` holds weights and optimiser moments as tensors and the rest (recipe,
 history, machine) as JSON in its header, so that they can never disagree. Nothing in it is
-executable. Every file is written elsewhere, pushed to the disk and then renamed: what has the right
-name is whole. The last two are kept, in case somebody else's accident befalls one.
+executable. `weights.files.write_whole` writes it: what has the right name is whole. The last two
+are kept, in case somebody else's accident befalls one.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import warnings
@@ -19,16 +18,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from segtutor.training.recipes import Recipe
-from segtutor.weights.files import read_safetensors
+from segtutor.weights.files import PART, read_safetensors, write_whole
 
 BEST = "best.safetensors"
 PATTERN = re.compile(r"step-(\d{8})\.safetensors")
-PART = ".part"  # folder in which files are written
 KEPT = 2
 
 Moments = dict[str, dict]  # name of a parameter -> what its optimiser remembers of it
@@ -103,32 +99,6 @@ def save_checkpoint(
             old.unlink(missing_ok=True)
     del kept[:-KEPT]
     return path
-
-
-def write_whole(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """A safetensors file that appears whole or not at all, even when the power fails.
-
-    It is written in a folder of its own, because safetensors may put files beside it that a killed
-    process would leave there. Raises OSError when it cannot be written; nothing is left behind.
-    """
-    part = path.parent / PART / path.name
-    try:
-        part.parent.mkdir(exist_ok=True)
-        part.touch()
-        mode = part.stat().st_mode
-        save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, part, metadata)
-        part.chmod(mode)  # safetensors would keep it from other users
-        with open(part, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-        if os.name == "posix":  # the new name is safe only when the folder is written as well
-            handle = os.open(path.parent, os.O_RDONLY)
-            os.fsync(handle)
-            os.close(handle)
-    except SafetensorError as error:
-        raise OSError(str(error)) from error  # it wraps "no space left" into its own
-    finally:
-        shutil.rmtree(part.parent, ignore_errors=True)
 
 
 def checkpoints(folder: Path) -> list[tuple[int, Path]]:

@@ -32,19 +32,13 @@ from segtutor.data.dataset import SegmentationData
 from segtutor.data.loading import batch_names, batches, number
 from segtutor.models import SegmentationModel
 from segtutor.training import distributed as crew
-from segtutor.training.checkpoint import (
-    BEST,
-    find_checkpoint,
-    machine,
-    save_checkpoint,
-    write_whole,
-)
+from segtutor.training.checkpoint import BEST, find_checkpoint, machine, save_checkpoint
 from segtutor.training.interrupt import StopAsked
 from segtutor.training.logs import Log
 from segtutor.training.precision import gradient_scaler
 from segtutor.training.recipes import Recipe
 from segtutor.training.schedule import rate
-from segtutor.weights.files import load_strictly
+from segtutor.weights.files import load_strictly, write_whole
 
 
 def train(

@@ -94,7 +94,8 @@ def step_memory(
     kept["tokens"] = b.tail()
     kept["neck"], kept["decoder"] = b.neck(), b.decoder()
     kept["auxiliary heads"] = sum(b.auxiliary(head) for head in model.auxiliary)
-    kept["weights in half precision"] = trained * SIZE[precision] if b.e < FLOAT else 0
+    casts = trained - b.remade(depth)
+    kept["weights in half precision"] = casts * SIZE[precision] if b.e < FLOAT else 0
     passing = max(b.loss(), b.backward(checkpoint))
     states = {"sgd": 1, "adamw": 2}[optimiser]
     return Memory(
@@ -143,9 +144,9 @@ class _Step:
 
     def block_of(self, D: int, A: int, T: int, dropout: float) -> int:
         """Everything a block keeps: 2 inputs of norms; the outputs of both norms, q, k, v, what
-        attention returns; the hidden layer before and after GELU.
+        attention returns; the hidden layer before GELU (`Mlp` makes the rest of it again).
         """
-        kept = 2 * FLOAT * D + self.e * (3 * D + 8 * D)  # norms; results of norms and heads; MLP
+        kept = 2 * FLOAT * D + self.e * (3 * D + 4 * D)  # norms; results of norms and heads; MLP
         kept += 4 * FLOAT + FLOAT * A  # means and spreads of the norms, log-sums of attention
         if self.fused and not (dropout and not self.cuda):
             kept += self.e * 3 * D
@@ -155,8 +156,13 @@ class _Step:
             if dropout:  # its mask, and what is left of the rows
                 kept += (1 if self.cuda else e) * A * T + e * A * T
         if dropout:
-            kept += (1 if self.cuda else self.e) * (D + 4 * D + D)  # masks
+            kept += (1 if self.cuda else self.e) * (D + D)  # masks
         return self.B * T * kept
+
+    def remade(self, depth: int) -> int:
+        """Numbers of the MLPs' second matrices: their casts are made again together with GELU."""
+        inner = self.c.decoder_depth if self.c.decoder == "mask" else 0
+        return depth * 4 * self.D**2 + inner * 4 * (self.c.decoder_width or self.D) ** 2
 
     def tail(self) -> int:
         """What the last block returns, and where there is a last norm its result."""
@@ -237,11 +243,11 @@ class _Step:
         return FLOAT * (2 * self.B * K * cells + 2 * wide + 3 * strip)
 
     def backward(self, checkpoint: bool) -> int:
-        """The last block on the way back: gradients of the stream and of the hidden layer; with
-        checkpointing also all that it keeps.
+        """The last block on the way back: gradients of the stream and of the hidden layer, and the
+        hidden layer behind GELU, made again; with checkpointing also all that it keeps.
         """
         again = self.block() - self.stream() if checkpoint else 0
-        return again + self.B * self.T * (FLOAT * self.D + 4 * self.e * self.D)
+        return again + self.B * self.T * (FLOAT * self.D + 8 * self.e * self.D)
 
 
 def traced(module: torch.nn.Module, shape: tuple[int, ...], e: int = FLOAT) -> int:

@@ -26,17 +26,20 @@ from segtutor.training.setr_runs import setr_runs
 __all__ = ["RUNS", "Run", "find_run", "override", "protocols"]
 
 # Our own, for two processor cores and a few minutes: chapter 00's choices, made on a drive held out
-# of `train`. decoder, steps, learning rate, factor of the heads, frozen blocks, model
+# of `train`. There (one run each) the mask decoder scored 46.7 with pixels alike and 47.5 with
+# classes balanced; it learns without dropout, and its class norm, whose scale of 1 cannot be sure
+# of one class in 11, needs the higher rate to grow.
+# decoder, steps, learning rate, factor of the heads, frozen blocks, balance, model
 CAMVID = (
-    ("linear", 700, 7e-4, 10.0, 6, {}),
-    ("mask", 700, 7e-4, 1.5, 6, {}),
-    ("naive", 600, 5e-4, 5.0, 0, {}),
-    ("pup", 600, 5e-4, 5.0, 0, {"hidden": 64}),
-    ("mla", 600, 5e-4, 5.0, 0, {"hidden": 128, "head_hidden": 64}),
+    ("linear", 700, 7e-4, 10.0, 6, 0.0, {}),
+    ("mask", 700, 7e-4, 4.0, 6, 0.5, {"decoder_dropout": 0.0}),
+    ("naive", 600, 5e-4, 5.0, 0, 0.0, {}),
+    ("pup", 600, 5e-4, 5.0, 0, 0.0, {"hidden": 64}),
+    ("mla", 600, 5e-4, 5.0, 0, 0.0, {"hidden": 128, "head_hidden": 64}),
 )
 
 
-def _camvid(decoder, steps, lr, head_lr, frozen, changes) -> Run:
+def _camvid(decoder, steps, lr, head_lr, frozen, balance, changes) -> Run:
     family = "segmenter" if decoder in ("linear", "mask") else "setr"
     model = ModelConfig(
         family=family,
@@ -60,6 +63,7 @@ def _camvid(decoder, steps, lr, head_lr, frozen, changes) -> Run:
         choice="Ours; nobody published it.",
         pipeline="light",
         frozen=frozen,
+        balance=balance,
     )
 
 

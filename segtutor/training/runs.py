@@ -37,7 +37,9 @@ class Run:
 
     pipeline: "official" is data.TrainingPipeline; "light" is data.augment with scales of 0.7 to 1.8
     and colours moved by 0.3, chapter 00's. frozen: blocks that keep the pretrained weights. subset:
-    only the first so many training images, 0 for all.
+    only the first so many training images, 0 for all. balance: power of `losses.balanced_weights`,
+    counted in the training labels when the run is assembled; 0 treats all pixels alike, as both
+    papers do.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Run:
     pipeline: str = "official"
     frozen: int = 0
     subset: int = 0
+    balance: float = 0.0
 
     def __post_init__(self):
         for key, known in (("test", TESTS), ("pipeline", PIPELINES)):

@@ -8,6 +8,7 @@ Safety      : safetensors holds numbers and text, never code. Files of PyTorch's
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -20,6 +21,37 @@ from segtutor.baselines import BaselineConfig, build_baseline
 from segtutor.models import ModelConfig, SegmentationModel, build
 from segtutor.weights.safely import read_checkpoint, tensors_in
 
+PART = ".part"  # folder in which files are written, beside what they replace
+
+
+def write_whole(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """A safetensors file that appears whole or not at all, even when the power fails.
+
+    It is written in a folder of its own, because safetensors may put files beside it that a killed
+    process would leave there, pushed to the disk and then renamed. Raises OSError when it cannot be
+    written; nothing is left behind.
+    """
+    part = path.parent / PART / path.name
+    try:
+        part.parent.mkdir(exist_ok=True)
+        part.touch()
+        mode = part.stat().st_mode
+        save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, part, metadata)
+        part.chmod(mode)  # safetensors would keep it from other users
+        with open(part, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+        if os.name == "posix":  # the new name is safe only when the folder is written as well
+            handle = os.open(path.parent, os.O_RDONLY)
+            os.fsync(handle)
+            os.close(handle)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error  # it wraps "no space left" into its own
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+            part.parent.rmdir()  # unless another process is writing there, too
+
 
 def save_model(model: SegmentationModel, path: str | Path) -> Path:
     """Write weights and configuration. The file appears whole or not at all.
@@ -29,15 +61,10 @@ def save_model(model: SegmentationModel, path: str | Path) -> Path:
     if model.config is None:
         raise ValueError("this model has no configuration; make it with segtutor.models.build")
     path = Path(path)
-    metadata = {"segtutor": json.dumps(model.config.to_dict())}
-    tensors = {k: v.detach().contiguous().cpu() for k, v in model.state_dict().items()}
-    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, part, metadata)
-        os.replace(part, path)
-    except (OSError, SafetensorError) as error:
-        part.unlink(missing_ok=True) if os.access(path.parent, os.W_OK) else None
+        write_whole(path, model.state_dict(), {"segtutor": json.dumps(model.config.to_dict())})
+    except OSError as error:
         if not os.access(path.parent if path.parent.exists() else path.parent.parent, os.W_OK):
             raise PermissionError(
                 f"cannot write {path}: no write permission in {path.parent}; choose another folder"

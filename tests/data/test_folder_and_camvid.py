@@ -5,8 +5,11 @@ import pytest
 import torch
 from PIL import Image
 
+from segtutor.cli import main
 from segtutor.data import CamVid, FolderData, broken_files
 from segtutor.data.dataset import read_label
+from segtutor.data.folder import own_folder
+from segtutor.data.readers import reader
 
 
 def write(folder, name, array):
@@ -129,3 +132,57 @@ def test_real_camvid_counts(real_data):
     assert len(CamVid("train-fit", real_data)) + len(CamVid("train-held", real_data)) == 367
     sample = CamVid("test", real_data)[0]
     assert sample.image.shape == (3, 360, 480) and sample.label.shape == (360, 480)
+
+
+def classes_file(root, text="a\nb\nc\nignore: 9\n"):
+    (root / "classes.txt").write_text(text)
+    return root
+
+
+def test_a_folder_of_your_own_without_splits(folders):
+    for i in range(3, 11):
+        for kind in ("images", "labels"):
+            (folders / kind / f"p{i}.png").write_bytes((folders / kind / "p0.png").read_bytes())
+    classes_file(folders)
+    everything, train, val = (own_folder(folders, split) for split in ("all", "train", "val"))
+    assert everything.classes == ("a", "b", "c") and len(everything) == 11
+    assert val.names == [everything.names[4], everything.names[9]]
+    assert sorted(train.names + val.names) == everything.names
+    assert val[0].name == val.names[0] and (val[0].label[0] == 255).all()  # 9 does not count
+    with pytest.raises(FileNotFoundError, match="no split 'test'; there are train, val, all"):
+        own_folder(folders, "test")
+
+
+def test_a_folder_of_your_own_with_splits(folders):
+    for kind in ("images", "labels"):
+        (folders / kind).rename(folders / "train")
+        (folders / kind).mkdir()
+        (folders / "train").rename(folders / kind / "train")
+    assert len(own_folder(classes_file(folders), "train")) == 3
+    assert reader(str(folders))("train", None).name == f"{folders.name} train"
+    with pytest.raises(FileNotFoundError, match="no split 'val'; there are train"):
+        own_folder(folders, "val")
+
+
+@pytest.mark.parametrize("text, message", [
+    (None, "write the names of the classes into it"),
+    ("a\nb\nc\nignore: void\n", "says ignore: 'void', expected 0..255"),
+    ("a\nb\nc\nignore: 300\n", "says ignore: '300', expected 0..255"),
+])  # fmt: skip
+def test_bad_lists_of_classes(folders, text, message):
+    if text:
+        classes_file(folders, text)
+    with pytest.raises((FileNotFoundError, ValueError), match=message):
+        own_folder(folders)
+
+
+def test_check_of_a_folder_lists_every_problem(folders, capsys):
+    classes_file(folders)
+    write(folders / "labels", "p1.png", np.full((20, 30), 7, np.uint8))
+    write(folders / "images", "p7.png", np.zeros((20, 30, 3), np.uint8))
+    write(folders / "labels", "p8.png", np.zeros((20, 30), np.uint8))
+    assert main(["data", "check", str(folders)]) == 1
+    told = capsys.readouterr().out
+    assert "all: 2 samples can be read" in told and "3 problems" in told
+    assert "p1.png holds label values [7]" in told
+    assert "p7: no label image" in told and "p8: no photograph" in told

@@ -72,8 +72,7 @@ def test_predict_goes_on_after_a_broken_file(place, capsys):
 
 @pytest.mark.parametrize("arguments, message", [
     (("evaluate", "MODEL", "nowhere"),
-     "no data set 'nowhere': expected ade20k, pascal_context, pascal_context_59, cityscapes, camvid"
-     ", or a folder"),
+     "unknown data set 'nowhere'; there are ade20k, pascal_context, pascal_context_59"),
     (("evaluate", "MODEL", "MINE"), "holds label values [9], but there are 3 classes"),
     (("evaluate", "MODEL", "MINE", "--window", "16", "16", "--stride", "20", "8"),
      "stride is (20, 8), window (16, 16)"),

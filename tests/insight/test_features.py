@@ -12,11 +12,14 @@ from segtutor.insight import (
     feature_maps,
     features_alt,
     features_figure,
+    inside,
     shared_pca,
+    spaces_of,
 )
 from segtutor.insight.features import neighbours, pca_basis
-from segtutor.models import segmenter_mask, setr_mla, setr_pup
+from segtutor.models import SegmentationModel, segmenter_mask, setr_mla, setr_pup
 from segtutor.tokens import build_encoder
+from segtutor.upsampling import Coarse
 
 SMALL = dict(patch=8, image=(24, 32))
 
@@ -68,6 +71,17 @@ def test_colours_mean_the_same_in_all_maps():
     torch.testing.assert_close(louder[1], first[1], atol=1e-5, rtol=1e-5)
 
 
+def test_only_one_space_shares_a_basis():
+    titles = ["Z1", "Z12", "D1", "U1", "U2", "level 1", "Depth"]
+    assert spaces_of(titles) == ["Z", "Z", "D", "U1", "U2", "level 1", "Depth"]
+    a, b, c = (torch.randn(3, 4, 8) for _ in range(3))
+    together, alone = shared_pca([a, b, c], spaces=["Z", "Z", "U1"]), shared_pca([a, b])
+    assert torch.equal(together[0], alone[0]) and torch.equal(together[1], alone[1])
+    assert torch.equal(together[2], shared_pca([c])[0])
+    with pytest.raises(ValueError, match="2 spaces named for 3 maps"):
+        shared_pca([a, b, c], spaces=["Z", "Z"])
+
+
 def test_narrow_and_flat_maps_are_drawn_too():
     two = shared_pca([torch.randn(3, 4, 2)])[0]
     assert two.shape == (3, 4, 3) and (two[..., 2] == 0.5).all()
@@ -103,13 +117,14 @@ def test_maps_of_every_decoder():
     assert list(maps) == ["Z1", "Z2", "D1", "D2"] and maps["D2"].shape == (3, 4, 24)
     encoder = build_encoder((24, 2, 3), **SMALL)
     assert list(feature_maps(encoder, photo, normalisation="half")) == ["Z1", "Z2"]
+    with pytest.raises(ValueError, match="Linear has no part named 'encoder'"):
+        feature_maps(torch.nn.Linear(2, 2), photo)
     with pytest.raises(ValueError, match="4x32 pixels, smaller than one patch"):
         feature_maps(mask, photo[:, :4])
 
 
 def test_a_baseline_gives_its_stages():
     """A network without attention still has feature maps; `inside` refuses it and says so."""
-    from segtutor.insight import inside
 
     class Stages(torch.nn.Module):
         def __init__(self):
@@ -119,12 +134,10 @@ def test_a_baseline_gives_its_stages():
         def forward(self, x):
             return {"out": self.conv(x)}
 
-    class Net(segmenter_mask(2, (24, 1, 3), decoder_heads=2, **SMALL).__class__):
+    class Net(SegmentationModel):
         multiple_of = 2
 
         def coarse(self, images, aux=None):
-            from segtutor.upsampling import Coarse
-
             return Coarse(self.encoder(images)["out"], (), (4, 6), False)
 
     net = Net(Stages(), torch.nn.Identity())
@@ -150,8 +163,8 @@ def test_pictures_and_words():
     figure = features_figure(torch.rand(3, 24, 32), colours, columns=3)
     titles = [axis.get_title() for axis in figure.axes]
     assert titles == ["photo", "Z1", "Z2", "U1", "", ""]
-    text = features_alt(maps)
-    assert "3 feature maps, Z1 to U1" in text and "each of 2 widths (8, 5 channels)" in text
+    text = features_alt(maps, spaces=spaces_of(maps))
+    assert "3 feature maps, Z1 to U1" in text and "2 bases (Z1 to Z2, U1)" in text
     spread = torch.zeros(3, 4, 8)
     spread[1, 2, 6], spread[0, 1, 3] = 9.0, 5.0
     channels = busiest_channels(spread, 2)

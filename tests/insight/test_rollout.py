@@ -98,7 +98,7 @@ def test_what_cannot_be_rolled_out():
     attention[1, 0, 2, 1] = float("inf")
     with pytest.raises(ValueError, match="not finite: layer 1, head 0 .* such as inf"):
         rollout(attention)
-    with pytest.raises(ValueError, match="out of reach .* at most 400"):
+    with pytest.raises(ValueError, match="out of reach .*at most 400"):
         attention_flow(torch.eye(197).expand(12, -1, -1), 0)
     with pytest.raises(ValueError, match="no token 3: there are 3"):
         attention_flow(joined_heads(soft(1, 1, 3, 3)), 3)
@@ -109,6 +109,8 @@ def test_the_figure_tells_what_it_shows():
     figure, alt = rollout_figure(torch.rand(3, 16, 24), attention, (2, 3), 1, (1, 0), layers=(0, 2))
     assert len(figure.axes) == 4
     assert "attention 1, 1; rollout 1, 1. The patch itself keeps 100 %" in alt
+    _, alt = rollout_figure(torch.rand(3, 16, 24), attention, (2, 3), 1, (1, 0))
+    assert "in layer 1, layer 2, layer 3." in alt  # all of three
     with pytest.raises(ValueError, match=r"layers \(3,\): the model has 3, counted 0..2"):
         rollout_figure(torch.rand(3, 16, 24), attention, (2, 3), 1, (1, 0), layers=(3,))
     plt.close("all")

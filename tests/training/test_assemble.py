@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from segtutor.cli import main
-from segtutor.data import TrainingPipeline
+from segtutor.data import CamVid, TrainingPipeline
 from segtutor.training import assemble as module
 from segtutor.training.assemble import Joined, OwnSize, assemble, training_transform
 from segtutor.training.published import find_run, override
@@ -175,3 +175,15 @@ def test_the_official_pipeline_from_any_size():
         assert transform.base == (max(size), min(size))
     fixed = training_transform(replace(official, base=(128, 64)))
     assert type(fixed) is TrainingPipeline and fixed.base == (128, 64)
+
+
+def test_a_balanced_run_counts_its_training_labels(root):
+    run = override(find_run(NAME), {**SMALL, "balance": "0"})
+    assert assemble(run, root).recipe == run.recipe
+    recipe = assemble(override(run, {"balance": "0.5"}), root).recipe
+    labels = torch.cat([s.label.flatten().long() for s in CamVid("train", root)])
+    share = torch.bincount(labels, minlength=256)[:11] / (labels < 11).sum()
+    wanted = torch.where(share > 0, share**-0.5, 0)
+    wanted /= (wanted * share).sum()
+    assert recipe.class_weights == pytest.approx(wanted.tolist(), abs=1e-4)
+    assert replace(recipe, class_weights=()) == run.recipe

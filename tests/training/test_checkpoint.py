@@ -13,12 +13,11 @@ import torch
 
 from segtutor.models import segmenter_linear
 from segtutor.training import Recipe, train
-from segtutor.training import checkpoint as checkpoints
-from segtutor.training.checkpoint import find_checkpoint, write_whole
+from segtutor.training.checkpoint import find_checkpoint
 from segtutor.training.interrupt import StopAsked
 from segtutor.training.loop import is_best
 from segtutor.weights import load_model
-from segtutor.weights.files import read_safetensors
+from segtutor.weights.files import read_safetensors, write_whole
 from tests.training.tiny import Halves, small, weights
 
 RECIPE = Recipe(steps=6, batch=2, lr=1e-2, optimiser="adamw", precision="float32")
@@ -156,7 +155,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path):
 
 def test_a_file_has_its_name_only_when_it_is_on_the_disk(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(checkpoints.os, "fsync", lambda handle: seen.append(names(tmp_path)))
+    monkeypatch.setattr(os, "fsync", lambda handle: seen.append(names(tmp_path)))
     write_whole(tmp_path / "a.safetensors", {"x": torch.ones(2)}, {})
     assert seen == [[], ["a.safetensors"]]  # the file, then the folder
 

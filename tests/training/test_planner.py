@@ -54,8 +54,8 @@ def climb(run, gib, best="bfloat16"):
 
 def test_the_ladder_in_its_order_until_something_fits():
     run = override(LARGE, {"precision": "float32"})
-    tops = [climb(run, gib)[-1] for gib in (200, 15, 8.0, 7.0, 6.1)]
-    assert [top.fits for top in tops] == [True] * 5
+    tops = [climb(run, gib)[-1] for gib in (200, 15, 7.0, 3.0)]
+    assert [top.fits for top in tops] == [True] * 4
     assert tops[0].changes == {}
     assert set(tops[1].changes) == {"accumulate"}
     assert set(tops[2].changes) == {"accumulate", "checkpoint_activations"}
@@ -88,7 +88,7 @@ def test_many_gpus_share_the_batch_and_with_fsdp_the_states():
 
 
 def test_text_says_what_to_type():
-    text = as_text(LARGE, CARDS["t4"])
+    text = as_text(LARGE, Card("a card", 10.0, {"float16": 60.0, "float32": 8.0}))
     assert "segtutor train ade20k-segmenter-mask-large-16-640 --override accumulate=" in text
     setr = as_text(find_run("ade20k-setr-pup-large-160k"), CARDS["t4"])
     assert "BatchNorm then sees" in setr

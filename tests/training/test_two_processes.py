@@ -15,7 +15,7 @@ from segtutor.training.recipes import Recipe
 from tests.conftest import ROOT
 from tests.training import two_processes
 
-CASES = ("global", "accumulated", "local", "sgd", "stopped", "not finite")
+CASES = ("global", "accumulated", "local", "sgd", "stopped", "not finite", "sharded")
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,15 @@ def test_one_interrupted_process_stops_both_and_they_go_on(together):
     assert largest_difference(together["global"], together["stopped"]) == 0
     assert together["stopped"]["logged"] == list(range(20))
     assert together["stopped"]["kept"] == ["step-00000005.safetensors", "step-00000020.safetensors"]
+
+
+def test_with_shards_of_the_weights_in_each_process(together):
+    """FSDP, with accumulation, interrupted and resumed: the same losses, and the model that was
+    given holds in the end what its shards have learned.
+    """
+    assert largest_difference(together["global"], together["sharded"]) < 1e-4
+    assert largest_difference(together["global"], together["sharded"], "weights") < 1e-4
+    assert together["sharded"]["logged"] == list(range(20))
 
 
 def test_a_loss_that_is_no_number_names_the_whole_batch(together):

@@ -24,6 +24,7 @@ RECIPES = {
     "sgd": Recipe(**COMMON, loss_mean="all", head_lr=10.0),
     "stopped": Recipe(**COMMON, optimiser="adamw"),
     "not finite": Recipe(**COMMON, optimiser="adamw"),
+    "sharded": Recipe(**COMMON, optimiser="adamw", accumulate=2),  # last: it cannot be undone
 }
 
 
@@ -59,12 +60,29 @@ def model_for(case):
     return model
 
 
+def pretend_fsdp():
+    """Accelerate shards on GPUs only, PyTorch anywhere: tell the first that this were one."""
+    from accelerate.state import AcceleratorState, PartialState
+    from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
+
+    AcceleratorState._shared_state["fsdp_plugin"] = FullyShardedDataParallelPlugin(
+        fsdp_version=2,
+        auto_wrap_policy="transformer_based_wrap",
+        transformer_cls_names_to_wrap=["Block"],
+        cpu_ram_efficient_loading=False,
+    )
+    for state in (AcceleratorState, PartialState):
+        state._shared_state["distributed_type"] = DistributedType.FSDP
+
+
 def run(case, folder):
     """Losses and final weights of one case, or the error it ends with."""
     model, data = model_for(case), Uneven()
     options = dict(verbose=False, out_dir=folder / case)
     try:
-        if case == "stopped":
+        if case == "sharded":
+            pretend_fsdp()
+        if case in ("stopped", "sharded"):
             interrupted = model_for(case)
             try:
                 train(interrupted, StopsIn(), RECIPES[case], **options)
