@@ -1,4 +1,4 @@
-"""What sub-commands on models and photographs share: model, protocol, class names, output folder."""
+"""What sub-commands on models and photographs share: model, protocol, class names, output."""
 
 from __future__ import annotations
 
