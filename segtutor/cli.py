@@ -13,6 +13,7 @@ from segtutor.commands.bench import add_bench
 from segtutor.commands.data import add_data
 from segtutor.commands.evaluation import add_evaluate
 from segtutor.commands.explore import add_explore
+from segtutor.commands.figure import add_figure
 from segtutor.commands.plan import add_plan
 from segtutor.commands.prediction import add_predict
 from segtutor.commands.recipes import add_recipes
@@ -36,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     add_evaluate(commands)
     add_predict(commands)
     add_explore(commands)
+    add_figure(commands)
     _add_reproduce(commands)
     options = parser.parse_args(arguments)
     try:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from segtutor.commands.options import (
     add_protocol,
+    open_data,
     open_model,
     output_folder,
     precision_of,
@@ -52,7 +53,7 @@ def _evaluate(options) -> int:
         raise ValueError(f"--limit is {options.limit}, expected 1 or more")
     first, device, finish = _process()
     model = open_model(options, device)
-    data = _open_data(options)
+    data = open_data(options)
     check_classes(model, data, str(options.model))
     protocol = protocol_of(options, model.config, options.data)
     for folder in filter(None, (options.out, options.server)):
@@ -91,17 +92,6 @@ def _process():
         state = PartialState(cpu=not torch.cuda.is_available())
         return state.is_main_process, state.device, state.destroy_process_group
     return True, torch.device("cuda" if torch.cuda.is_available() else "cpu"), lambda: None
-
-
-def _open_data(options):
-    from segtutor.data.folder import own_folder, splits_of_folder
-    from segtutor.data.readers import READERS, reader
-
-    if options.data in READERS or not Path(options.data).is_dir():
-        split = options.split or ("test" if options.data == "camvid" else "val")
-        return reader(options.data)(split, options.data_root)
-    whole = "all" if "all" in splits_of_folder(options.data) else "val"
-    return own_folder(options.data, options.split or whole, raw_ignore=options.ignore)
 
 
 def _server_writer(options):

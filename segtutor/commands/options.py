@@ -1,4 +1,6 @@
-"""What sub-commands on models and photographs share: model, protocol, class names, output."""
+"""What `segtutor evaluate`, `segtutor predict` and those that draw share: model, data, protocol,
+class names, output.
+"""
 
 from __future__ import annotations
 
@@ -93,6 +95,18 @@ def names_and_palette(options, classes: int):
             f"{options.model} scores {classes} classes, {options.classes} names {len(names)}"
         )
     return names, palette
+
+
+def open_data(options):
+    """The data set that `data`, `split`, `data_root` and `ignore` of the command line name."""
+    from segtutor.data.folder import own_folder, splits_of_folder
+    from segtutor.data.readers import READERS, reader
+
+    if options.data in READERS or not Path(options.data).is_dir():
+        split = options.split or ("test" if options.data == "camvid" else "val")
+        return reader(options.data)(split, options.data_root)
+    whole = "all" if "all" in splits_of_folder(options.data) else "val"
+    return own_folder(options.data, options.split or whole, raw_ignore=options.ignore)
 
 
 def output_folder(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """Room: see what a model does (every chapter; chapter 15 in depth). A leaf."""
 
+from segtutor.insight.architecture import architecture, architecture_alt
 from segtutor.insight.attention import (
     attention_alt,
     attention_figure,
@@ -21,6 +22,8 @@ from segtutor.insight.classes import (
     plane_alt,
     plane_figure,
 )
+from segtutor.insight.comparison import border_window, comparison_alt, comparison_figure, error_map
+from segtutor.insight.components import components, pieces
 from segtutor.insight.confusion import confused_pairs, confusion_alt, confusion_figure
 from segtutor.insight.distance import (
     attention_distance,
@@ -29,7 +32,10 @@ from segtutor.insight.distance import (
     receptive_fields,
     uniform_distance,
 )
+from segtutor.insight.drawing import draw
 from segtutor.insight.explorer import Explorer, explorer
+from segtutor.insight.failures import FailureFinder
+from segtutor.insight.failuresheet import failures_alt, failures_figure
 from segtutor.insight.features import (
     busiest_channels,
     channels_alt,
@@ -50,12 +56,21 @@ from segtutor.insight.positions import (
     tables_figure,
 )
 from segtutor.insight.rollout import attention_flow, rollout, rollout_figure, rollout_steps
+from segtutor.insight.tradeoff import (
+    measured_points,
+    published_points,
+    tradeoff_alt,
+    tradeoff_figure,
+)
 from segtutor.insight.widgets import live
 
 __all__ = [
     "COLOURS",
     "Explorer",
+    "FailureFinder",
     "Inside",
+    "architecture",
+    "architecture_alt",
     "attention_alt",
     "attention_distance",
     "attention_figure",
@@ -65,6 +80,7 @@ __all__ = [
     "attention_of_patch",
     "attention_of_token",
     "before_and_after",
+    "border_window",
     "busiest_channels",
     "capture",
     "channels_alt",
@@ -73,13 +89,20 @@ __all__ = [
     "class_masks",
     "class_movement",
     "class_plane",
+    "comparison_alt",
+    "comparison_figure",
+    "components",
     "confused_pairs",
     "confusion_alt",
     "confusion_figure",
     "curves",
     "distance_alt",
     "distance_figure",
+    "draw",
+    "error_map",
     "explorer",
+    "failures_alt",
+    "failures_figure",
     "feature_maps",
     "features_alt",
     "features_figure",
@@ -90,11 +113,14 @@ __all__ = [
     "iou_words",
     "live",
     "masks_figure",
+    "measured_points",
     "nearest_classes",
+    "pieces",
     "plane_alt",
     "plane_figure",
     "position_similarity",
     "position_tiles",
+    "published_points",
     "receptive_fields",
     "rollout",
     "rollout_figure",
@@ -106,6 +132,8 @@ __all__ = [
     "spaces_of",
     "tables_alt",
     "tables_figure",
+    "tradeoff_alt",
+    "tradeoff_figure",
     "uniform_distance",
     "use_style",
 ]

@@ -16,17 +16,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
-import numpy as np
 import torch
 import torch.nn.functional as F
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from segtutor.decoders import MaskTransformer
 from segtutor.insight.attention import draw_map
 from segtutor.insight.inside import checked, watched
-from segtutor.insight.plots import COLOURS, as_picture
+from segtutor.insight.plots import COLOURS, as_picture, write_names
 
 
 def class_embeddings(model: nn.Module) -> Tensor:
@@ -129,47 +127,13 @@ def plane_figure(
     figure.tight_layout()
     if paths is not None:
         axis.legend(fontsize=9)
-    chosen = range(len(places)) if named is None else named
-    marks = [(x[k], y[k]) for k in range(len(places))]
+    marks = []  # the ways there, kept free of names
     for start, end in () if paths is None else zip(paths, paths[1:], strict=False):  # each (K, 2)
         for part in (0.0, 0.2, 0.4, 0.6, 0.8):
             marks += (start + part * (end - start)).tolist()
     chosen = range(len(places)) if named is None else named
-    _write_names(axis, {k: classes[k] for k in chosen}, marks, places)
+    write_names(axis, {k: classes[k] for k in chosen}, places, marks)
     return figure
-
-
-SPOTS = [(7, 0, "left"), (-7, 0, "right"), (5, 9, "left"), (5, -9, "left"), (-5, 9, "right"),
-         (-5, -9, "right"), (0, 11, "center"), (0, -11, "center"), (4, 19, "left"),
-         (4, -19, "left"), (-4, 19, "right"), (-4, -19, "right")]  # fmt: skip
-
-
-def _write_names(axis: Axes, names: dict[int, str], marks: Sequence, places: Tensor) -> None:
-    """Each name at the spot around its point that covers no name, if there is one, and the fewest
-    points and marks; crowded points choose last.
-    """
-    canvas = axis.figure.canvas
-    canvas.draw()  # equal aspect settles the limits only now
-    pixels = axis.transData.transform(np.array(marks))  # (n, 2)
-    at = axis.transData.transform(places.numpy())  # (K, 2)
-    crowd = {k: int((np.abs(pixels - at[k]).max(1) < 60).sum()) for k in names}
-    taken, frame = [], axis.get_window_extent()
-    for k in sorted(names, key=crowd.__getitem__):
-        found = []
-        for rank, (dx, dy, side) in enumerate(SPOTS):
-            text = axis.annotate(names[k], places[k].tolist(), (dx, dy), fontsize=9, ha=side,
-                                 textcoords="offset points", va="center", zorder=4,
-                                 parse_math=False)  # fmt: skip
-            box = text.get_window_extent(canvas.get_renderer()).padded(1)
-            cost = 100 * sum(box.overlaps(other) for other in taken) + 0.1 * rank
-            cost += sum(box.contains(*mark) for mark in pixels)
-            cost += 10 * sum(box.contains(*point) for point in at)
-            cost += 50 * (not (frame.x0 < box.x0 and box.x1 < frame.x1))
-            found.append((cost, rank, text, box))
-        found.sort(key=lambda spot: spot[:2])
-        taken.append(found[0][3])
-        for _, _, text, _ in found[1:]:
-            text.remove()
 
 
 def plane_alt(embeddings: Tensor, classes: Sequence[str], *, centred: bool = True) -> str:

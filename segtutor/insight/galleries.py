@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
-import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from segtutor.insight.plots import COLOURS, as_picture, colour_map, legend_patches
+from segtutor.insight.plots import COLOURS, as_picture, legend_patches, overlay
 
 LEGEND = 12  # classes named below a gallery
 
@@ -39,15 +38,12 @@ def gallery(
     )
     pixels = torch.zeros(256, dtype=torch.int64)
     for line, (image, labels, name) in zip(axes, rows, strict=True):
-        picture = as_picture(image)  # (H, W, 3)
-        scaled = picture / 255 if picture.dtype == np.uint8 else picture
-        line[0].imshow(picture)
+        line[0].imshow(as_picture(image))
         line[0].set_title(name, fontsize=9, loc="left")
         for axis, title in zip(line[1:], maps, strict=True):
             label = torch.as_tensor(labels[title]).cpu()
             pixels += torch.bincount(label.flatten().long(), minlength=256)
-            colours = colour_map(label, palette) / 255
-            axis.imshow((1 - opacity) * scaled.mean(-1, keepdims=True) + opacity * colours)
+            axis.imshow(overlay(image, label, palette, opacity=opacity))
             axis.set_title(title, fontsize=9, loc="left")
     for axis in axes.flat:
         axis.set_axis_off()

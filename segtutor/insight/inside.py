@@ -77,7 +77,7 @@ def inside(
     smaller than a patch or not tiled by patches, a wrong number of names, and weights of attention
     that are not finite (saying where).
     """
-    encoder = _encoder_of(model)
+    encoder = encoder_of(model)
     pixels = checked(image, encoder.patch)  # (3, H, W), 0..1
     grid = (pixels.shape[-2] // encoder.patch, pixels.shape[-1] // encoder.patch)
     before = "" if encoder is model else "encoder."
@@ -147,7 +147,10 @@ def finite(attention: Tensor, whose: str = "the model") -> Tensor:
     return attention
 
 
-def _encoder_of(model: nn.Module) -> Encoder:
+def encoder_of(model: nn.Module) -> Encoder:
+    """The transformer in a model, or itself. Raises ValueError, saying which views exist, for a
+    model without one.
+    """
     encoder = model if isinstance(model, Encoder) else getattr(model, "encoder", None)
     if not isinstance(encoder, Encoder):
         config = getattr(model, "config", None)

@@ -15,6 +15,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from torch import Tensor
@@ -81,6 +82,24 @@ def colour_map(
     return table[np.asarray(label, dtype=np.uint8)]
 
 
+def overlay(
+    image: Tensor,
+    label: Tensor,
+    palette: Sequence[tuple[int, int, int]],
+    *,
+    ignore: int = 255,
+    opacity: float = 0.6,
+) -> np.ndarray:
+    """The classes' colours over the photograph in grey, (H, W, 3) floats in 0..1, for imshow.
+
+    image: (3, H, W), uint8 or float in 0..1. label: (H, W) class ids; ignored pixels turn white.
+    """
+    picture = as_picture(image)  # (H, W, 3)
+    scaled = picture / 255 if picture.dtype == np.uint8 else picture
+    colours = colour_map(torch.as_tensor(label).cpu(), palette, ignore) / 255  # (H, W, 3)
+    return (1 - opacity) * scaled.mean(-1, keepdims=True) + opacity * colours
+
+
 def legend_patches(
     labels: Sequence[Tensor], classes: Sequence[str], palette: Sequence[tuple[int, int, int]]
 ) -> list[Patch]:
@@ -113,11 +132,8 @@ def segmentation(
     figure, axes = plt.subplots(1, count, figsize=(width * count, height + 0.75), squeeze=False)
     axes[0, 0].imshow(picture)
     axes[0, 0].set_title("photo")
-    scaled = picture / 255 if picture.dtype == np.uint8 else picture
     for axis, (title, label) in zip(axes[0, 1:], maps.items(), strict=True):
-        label = torch.as_tensor(label).cpu()
-        colours = colour_map(label, palette, ignore) / 255
-        axis.imshow((1 - opacity) * scaled.mean(-1, keepdims=True) + opacity * colours)
+        axis.imshow(overlay(image, label, palette, ignore=ignore, opacity=opacity))
         axis.set_title(title)
     for axis in axes.flat:
         axis.set_axis_off()
@@ -142,6 +158,44 @@ def curves(
         axis.legend()
     figure.tight_layout()
     return figure
+
+
+SPOTS = [(7, 0, "left"), (-7, 0, "right"), (5, 9, "left"), (5, -9, "left"), (-5, 9, "right"),
+         (-5, -9, "right"), (0, 11, "center"), (0, -11, "center"), (4, 19, "left"),
+         (4, -19, "left"), (-4, 19, "right"), (-4, -19, "right")]  # fmt: skip
+
+
+def write_names(
+    axis: Axes, names: dict[int, str], places: Tensor, marks: Sequence = (), avoid: Sequence = ()
+) -> None:
+    """Each name at the spot around its point that covers no name, if there is one, and the fewest
+    points and marks; crowded points choose last.
+
+    names: number of the point -> text. places: (K, 2) of all points, in data coordinates. marks:
+    more (x, y) to keep free. avoid: boxes on the canvas to keep free, such as a legend's.
+    """
+    canvas = axis.figure.canvas
+    canvas.draw()  # equal aspect settles the limits only now
+    at = axis.transData.transform(places.numpy())  # (K, 2)
+    pixels = axis.transData.transform(np.array([*places.tolist(), *marks]))  # (n, 2)
+    crowd = {k: int((np.abs(pixels - at[k]).max(1) < 60).sum()) for k in names}
+    taken, frame = list(avoid), axis.get_window_extent()
+    for k in sorted(names, key=crowd.__getitem__):
+        found = []
+        for rank, (dx, dy, side) in enumerate(SPOTS):
+            text = axis.annotate(names[k], places[k].tolist(), (dx, dy), fontsize=9, ha=side,
+                                 textcoords="offset points", va="center", zorder=4,
+                                 parse_math=False)  # fmt: skip
+            box = text.get_window_extent(canvas.get_renderer()).padded(1)
+            cost = 100 * sum(box.overlaps(other) for other in taken) + 0.1 * rank
+            cost += sum(box.contains(*mark) for mark in pixels)
+            cost += 10 * sum(box.contains(*point) for point in at)
+            cost += 50 * (not (frame.x0 < box.x0 and box.x1 < frame.x1))
+            found.append((cost, rank, text, box))
+        found.sort(key=lambda spot: spot[:2])
+        taken.append(found[0][3])
+        for _, _, text, _ in found[1:]:
+            text.remove()
 
 
 def smoothed(values: Sequence[float], window: int = 20) -> list[float]:
