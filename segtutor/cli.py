@@ -118,6 +118,11 @@ def _add_reproduce(commands) -> None:
     notebooks.add_argument(
         "--force", action="store_true", help="run even what is in the cache (also FORCE=1)"
     )
+    notebooks.add_argument(
+        "--jobs",
+        type=int,
+        help="how many run at a time, sharing the cores (default: 1; smoke: one a core, at most 4)",
+    )
     notebooks.set_defaults(run=_notebooks)
     experiment = what.add_parser(
         "experiment", help="run a chapter's experiment into the ledger, or go on with it"
@@ -137,6 +142,7 @@ def _notebooks(options) -> int:
     from segtutor.reproduce.notebooks import find_notebooks, run_all, table
     from segtutor.reproduce.status import write_status
 
+    many = min(4, os.cpu_count() or 1) if options.profile == "smoke" else 1
     outcomes = run_all(
         find_notebooks(only=options.only),
         profile=options.profile,
@@ -144,6 +150,7 @@ def _notebooks(options) -> int:
         into=options.into,
         timeout=options.timeout,
         force=options.force or bool(os.environ.get("FORCE")),
+        jobs=many if options.jobs is None else max(1, options.jobs),
     )
     if options.status:
         write_status(options.status, outcomes, options.profile)

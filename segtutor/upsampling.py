@@ -18,6 +18,7 @@ there, and prediction never interpolates it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 from itertools import pairwise, product
 from typing import NamedTuple
 
@@ -150,7 +151,8 @@ def predict_from_windows(
                 r, c = cut(rows, top - y, bottom - y), cut(cols, left - x, edge - x)
                 seen.append((one[:, r.lo : r.hi, c.lo : c.hi], r.matrix, c.matrix))
         classes = can_win([source for source, *_ in seen])  # (C,), C <= K
-        pixels = sum(r @ (source[classes] @ c.T) for source, r, c in seen)  # (C, tile, tile)
+        parts = (r @ (source[classes] @ c.T) for source, r, c in seen)
+        pixels = reduce(torch.add, parts)  # (C, tile, tile)
         answer[top:bottom, left:edge] = classes[pixels.max(0).indices]
     return answer  # (H, W)
 
@@ -167,6 +169,6 @@ def can_win(sources: list[Tensor]) -> Tensor:
     extremes bound every class from both sides; it can win if its upper bound reaches the best lower
     bound.
     """
-    upper = sum(source.amax((1, 2)) for source in sources)  # (K,)
-    lower = sum(source.amin((1, 2)) for source in sources)  # (K,)
+    upper = reduce(torch.add, (source.amax((1, 2)) for source in sources))  # (K,)
+    lower = reduce(torch.add, (source.amin((1, 2)) for source in sources))  # (K,)
     return (~(upper < lower.max())).nonzero()[:, 0]  # nan may win, as in argmax

@@ -224,11 +224,16 @@ def open_input(name: str, data_root: str | None = None, *, meta: bool = False) -
 
 
 def _with_titles(opened: list[Opened]) -> list[Opened]:
-    """Files of one name in two folders are told apart by their whole path."""
-    titles = [o.title for o in opened]
-    if len({o.name for o in opened}) < len(opened):
-        raise ValueError(f"the same model twice: {', '.join(o.name for o in opened)}")
-    return [replace(o, title=o.name) if titles.count(o.title) > 1 else o for o in opened]
+    """Files of one name (model.safetensors of two trainings) go by the names of their folders."""
+    for ways in (
+        lambda o: o.title,
+        lambda o: Path(o.name).parent.name or o.title,
+        lambda o: o.name,
+    ):
+        titles = [ways(o) for o in opened]
+        if len(set(titles)) == len(titles):
+            return [replace(o, title=title) for o, title in zip(opened, titles, strict=True)]
+    raise ValueError(f"the same model twice: {', '.join(o.name for o in opened)}")
 
 
 def save(figure, out: Path, alt: str, dpi: int) -> None:

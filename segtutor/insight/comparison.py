@@ -146,7 +146,8 @@ def comparison_figure(
         pictures[title] = overlay(image, label, palette, ignore=ignore, opacity=opacity)
     for column, (title, picture) in enumerate(pictures.items()):
         axes[0, column].imshow(picture)
-        axes[0, column].set_title(title)
+        room = int(10 * cell)  # letters
+        axes[0, column].set_title(title if len(title) <= room else f"…{title[1 - room :]}")
         part = picture[window.top : window.top + window.height]
         axes[1, column].imshow(part[:, window.left : window.left + window.width])
         _frame(axes[0, column], axes[1, column], window)

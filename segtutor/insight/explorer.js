@@ -52,7 +52,7 @@ class Explorer {
       this.who = choice("Who is asked", options, "patch", (value) => this.set({ token: value === "patch" ? null : +value.slice(6) }));
       header.append(this.who.box);
     }
-    this.over = slider("Map over photograph", 100);
+    this.over = slider("Map over photo", 100);
     this.over.range.value = 70;
     this.over.range.addEventListener("input", () => this.draw());
     const every = stride === 1 ? "" : ` Every ${["second", "third", "fourth"][stride - 2] ?? `${stride}th`} row and column of patches can be asked.`;

@@ -161,14 +161,15 @@ def curves(
 
 
 SPOTS = [(7, 0, "left"), (-7, 0, "right"), (5, 9, "left"), (5, -9, "left"), (-5, 9, "right"),
-         (-5, -9, "right"), (0, 11, "center"), (0, -11, "center")]  # fmt: skip
+         (-5, -9, "right"), (0, 11, "center"), (0, -11, "center"), (4, 19, "left"),
+         (4, -19, "left"), (-4, 19, "right"), (-4, -19, "right")]  # fmt: skip
 
 
 def write_names(
     axis: Axes, names: dict[int, str], places: Tensor, marks: Sequence = (), avoid: Sequence = ()
 ) -> None:
-    """Each name at the one of eight spots around its point that covers the fewest names, points and
-    marks; crowded points choose last.
+    """Each name at the spot around its point that covers no name, if there is one, and the fewest
+    points and marks; crowded points choose last.
 
     names: number of the point -> text. places: (K, 2) of all points, in data coordinates. marks:
     more (x, y) to keep free. avoid: boxes on the canvas to keep free, such as a legend's.
@@ -186,9 +187,10 @@ def write_names(
                                  textcoords="offset points", va="center", zorder=4,
                                  parse_math=False)  # fmt: skip
             box = text.get_window_extent(canvas.get_renderer()).padded(1)
-            cost = 4 * sum(box.overlaps(other) for other in taken) + 0.1 * rank
+            cost = 100 * sum(box.overlaps(other) for other in taken) + 0.1 * rank
             cost += sum(box.contains(*mark) for mark in pixels)
-            cost += 4 * (not (frame.x0 < box.x0 and box.x1 < frame.x1))
+            cost += 10 * sum(box.contains(*point) for point in at)
+            cost += 50 * (not (frame.x0 < box.x0 and box.x1 < frame.x1))
             found.append((cost, rank, text, box))
         found.sort(key=lambda spot: spot[:2])
         taken.append(found[0][3])

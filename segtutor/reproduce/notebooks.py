@@ -15,6 +15,9 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,9 +69,11 @@ def run_all(
     into: Path | None = None,
     timeout: int | None = None,
     force: bool = False,
+    jobs: int = 1,
 ) -> list[Outcome]:
     """Run each notebook or take it from the cache. into: folder that gets a copy of each executed
-    notebook.
+    notebook. jobs: how many run at a time; they share the processor's cores among themselves, so
+    that one notebook alone is slower.
 
     Raises ValueError for an unknown profile or a parameter that a notebook does not have, before
     anything runs.
@@ -79,15 +84,33 @@ def run_all(
         check_parameters(notebook, given)
     if into:
         into.mkdir(parents=True, exist_ok=True)
-    outcomes = []
-    for notebook in notebooks:
+
+    def run(notebook: Path) -> Outcome:
         outcome = run_one(notebook, given, cache, timeout or SECONDS[profile], force)
-        outcomes.append(outcome)
         mark = {"ran": "ran", "cached": "from the cache", "failed": "FAILED"}[outcome.state]
         print(f"  {outcome.name:32s} {mark:15s} {outcome.seconds:6.1f} s", flush=True)
         if into and outcome.notebook and outcome.notebook.exists():
             copy_if_changed(outcome.notebook, into / notebook.name)
-    return outcomes
+        return outcome
+
+    with kernels_inherit(jobs), ThreadPoolExecutor(jobs) as pool:
+        return list(pool.map(run, notebooks))
+
+
+@contextmanager
+def kernels_inherit(jobs: int) -> Iterator[None]:
+    """Environment variables for the notebooks' kernels: training prints lines instead of a bar, and
+    several kernels do not fight for the cores, which makes each many times slower.
+    """
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    wanted = {"SEGTUTOR_PAGE": "1"} | ({"OMP_NUM_THREADS": str(threads)} if jobs > 1 else {})
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def copy_if_changed(source: Path, target: Path) -> None:
@@ -136,7 +159,6 @@ def execute(source: Path, target: Path, parameters: dict, timeout: int) -> str:
     """Papermill, in the notebook's own folder. Returns "" or what went wrong, in one line."""
     import papermill
 
-    os.environ["SEGTUTOR_PAGE"] = "1"  # the kernel inherits it: training prints lines, no bar
     try:
         papermill.execute_notebook(
             str(source),
@@ -154,8 +176,6 @@ def execute(source: Path, target: Path, parameters: dict, timeout: int) -> str:
     except Exception as error:  # papermill, nbclient and the kernel raise many kinds
         last = [line for line in str(error).strip().splitlines() if line.strip()]
         return f"{type(error).__name__}: {last[-1] if last else ''}"[:500]
-    finally:
-        del os.environ["SEGTUTOR_PAGE"]
     return ""
 
 

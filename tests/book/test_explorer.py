@@ -329,7 +329,7 @@ def test_sliders_and_views_by_keyboard(browser, home):
         assert head.get_attribute("aria-valuetext") == "2 of 3"
         assert tab.text().startswith("layer 1, head 2, patch row 7 column 3, ")
         before = tab.pixels()
-        tab.root.get_by_label("Map over photograph").press("End")
+        tab.root.get_by_label("Map over photo").press("End")
         assert (
             tab.root.locator(".sx-heat").first.evaluate("e => getComputedStyle(e).opacity") == "1"
         )

@@ -105,6 +105,17 @@ def test_untrained_weights_are_named_on_the_figure(place, capsys):
     assert "random weights: segmenter-linear-tiny-16" in (place / "f.svg").read_text()
 
 
+def test_files_of_one_name_go_by_their_folders(place, capsys):
+    for folder, model in (("one", "linear"), ("two", "mask")):
+        (place / folder).mkdir()
+        (place / folder / "model.safetensors").write_bytes(
+            (place / f"{model}.safetensors").read_bytes()
+        )
+    models = ("one/model.safetensors", "two/model.safetensors")
+    assert run("comparison", *models, PHOTO, "--out", "f.png", "--dpi", 30) == 0
+    assert "the answers of one and two," in capsys.readouterr().out
+
+
 def test_without_a_name_all_figures_are_listed(capsys):
     assert run() == 0
     lines = capsys.readouterr().out.splitlines()

@@ -1,13 +1,20 @@
 """The runner, on notebooks of three cells each."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from segtutor.cli import main
 from segtutor.reproduce import choose
-from segtutor.reproduce.notebooks import find_notebooks, prepare_page, run_all, table
+from segtutor.reproduce.notebooks import (
+    find_notebooks,
+    kernels_inherit,
+    prepare_page,
+    run_all,
+    table,
+)
 from segtutor.reproduce.status import status_page
 
 PARAMETERS = 'profile = "cpu"\nseed = 0\ndata_root = None\nout_dir = "runs/x"'
@@ -46,7 +53,7 @@ def test_good_failing_hanging_and_dying_notebooks(tmp_path, capsys):
         into=tmp_path / "book",
         timeout=8,
     )
-    outcomes = run_all(find_notebooks(folder), **options)
+    outcomes = run_all(find_notebooks(folder), jobs=2, **options)
     assert [o.state for o in outcomes] == ["ran", "failed", "failed", "failed", "failed"]
     assert "ZeroDivisionError" in outcomes[1].error
     assert "Timeout" in outcomes[2].error
@@ -125,3 +132,14 @@ def test_doctor_tells_what_is_here(capsys, monkeypatch, tmp_path):
     for word in ("torch", "threads", "precision 'auto' means", "CamVid: not found", "smoke", "gpu"):
         assert word in page
     assert main(["doctor", "--data-root", str(tmp_path / "missing")]) == 0
+
+
+def test_kernels_that_run_together_share_the_cores(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("SEGTUTOR_PAGE", raising=False)
+    with kernels_inherit(3):
+        assert os.environ["OMP_NUM_THREADS"] == "2" and os.environ["SEGTUTOR_PAGE"] == "1"
+    with kernels_inherit(1):
+        assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert os.environ["OMP_NUM_THREADS"] == "7" and "SEGTUTOR_PAGE" not in os.environ
