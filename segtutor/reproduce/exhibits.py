@@ -42,7 +42,7 @@ from segtutor.reproduce.exhibitmaking import (
     train_all,
     untrained,
 )
-from segtutor.reproduce.ledger import versions
+from segtutor.reproduce.ledger import lock, versions
 from segtutor.reproduce.notebooks import ROOT, data_fingerprint
 from segtutor.reproduce.profiles import choose
 from segtutor.tokens import Encoder
@@ -93,13 +93,16 @@ def exhibits(
     real = real and not settings.toy
     path = (cache or cache_folder()) / f"exhibits-{profile}-{_key(settings, seed, data_root)}.pt"
     place = camvid_place(settings, data_root) if real else toy_place(settings)
-    kept = torch.load(path, weights_only=True) if path.exists() else None
-    torch.manual_seed(seed)
-    base = base_encoder(place, settings, real, data_root, kept)
-    models = untrained(base, place, settings, real, seed)
-    if kept is None:
-        kept = train_all(models, place, settings, seed)
-        _write(path, kept)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.parent / f"exhibits-{profile}.lock", "ab") as turn:
+        lock(turn)  # pages may be made side by side: the second waits for what the first trains
+        kept = torch.load(path, weights_only=True) if path.exists() else None
+        torch.manual_seed(seed)
+        base = base_encoder(place, settings, real, data_root, kept)
+        models = untrained(base, place, settings, real, seed)
+        if kept is None:
+            kept = train_all(models, place, settings, seed)
+            _write(path, kept)
     for name, model in models.items():
         part = model if name == CONV else behind(model)
         part.load_state_dict(kept["models"][name])
@@ -170,7 +173,6 @@ def _key(settings, seed: int, data_root) -> str:
 
 def _write(path: Path, kept: dict) -> None:
     """In one go, so that a page that is stopped leaves no half of a file; older ones go."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     for old in path.parent.glob(f"{path.name.rsplit('-', 1)[0]}-*.pt"):
         old.unlink(missing_ok=True)
     part = path.with_suffix(f".{os.getpid()}")
