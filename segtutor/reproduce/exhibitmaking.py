@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from segtutor.baselines import BaselineConfig, build_baseline
 from segtutor.config import ModelConfig
-from segtutor.data import CamVid, Sample, augment, batches
+from segtutor.data import Cached, CamVid, Sample, augment, batches
 from segtutor.data.toyscenes import ToyScenes
 from segtutor.evaluation import evaluate
 from segtutor.models import SegmentationModel, build_decoder, segmenter_linear
@@ -111,7 +111,7 @@ def camvid_place(settings, data_root) -> SimpleNamespace:
 
 def toy_place(settings) -> SimpleNamespace:
     size = tuple(settings.toy_size)
-    train_data = ToyScenes("train", size=size, length=max(settings.crops, 16))
+    train_data = Cached(ToyScenes("train", size=size, length=max(settings.crops, 16)))
     source = ToyScenes("test", size=size, length=settings.tests)
     return SimpleNamespace(
         train=train_data, test=Samples(source, source), crop=(size[0], size[0]),
