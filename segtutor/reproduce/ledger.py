@@ -103,7 +103,7 @@ def append(path: str | Path, record: dict) -> dict:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "ab", buffering=0) as file:
-            _lock(file)
+            lock(file)
             file.write(line)
             os.fsync(file.fileno())
     except PermissionError as error:
@@ -157,7 +157,7 @@ def write_results(
     return path
 
 
-def _lock(file) -> None:
+def lock(file) -> None:
     """Wait for exclusive use of the file (where the system has such locks)."""
     try:
         import fcntl
