@@ -27,6 +27,7 @@ ALLOWED_BETWEEN_LEAVES = {
     ("commands", "bench"),
     ("commands", "insight"),
     ("commands", "reproduce"),
+    ("reproduce", "insight"),
     ("cli", "commands"),
     ("cli", "doctor"),
     ("cli", "reproduce"),

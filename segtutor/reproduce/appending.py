@@ -111,6 +111,12 @@ def opened(path: Path, flags: int, *, shared: bool = False) -> Iterator[int]:
             os.close(file)  # gives the lock back
 
 
+def lock(file) -> None:
+    """Wait for exclusive use of an open file, until it is closed (where there are such locks)."""
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+
 def _mend(file: int, path: Path) -> str | None:
     """Make the file end with a newline: add the one that is missing, set aside what is torn."""
     size = os.fstat(file).st_size

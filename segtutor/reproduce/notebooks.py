@@ -26,7 +26,7 @@ from segtutor.reproduce.ledger import versions
 from segtutor.reproduce.profiles import check_profile
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ("[0-9][0-9]_*.ipynb", "train_*.ipynb")  # chapters; full trainings
+KINDS = ("[0-9][0-9]_*.ipynb", "gallery.ipynb", "train_*.ipynb")  # chapters; gallery; trainings
 SECONDS = {
     "smoke": 300,
     "cpu": 1500,
@@ -49,7 +49,7 @@ class Outcome:
 
 
 def find_notebooks(folder: Path = ROOT / "notebooks", only: list[str] = ()) -> list[Path]:
-    """The notebooks in the book's order: the chapters, then the full trainings. only: names or
+    """The notebooks in the book's order: chapters, gallery, full trainings. only: names or
     beginnings of names, e.g. ["02"] or ["train_ade20k"].
     """
     found = [path for kind in KINDS for path in sorted(folder.glob(kind))]
@@ -238,7 +238,7 @@ def fingerprint(notebook: Path, given: dict) -> str:
     """Twelve hexadecimal digits of everything that can change what the notebook shows."""
     digest = hashlib.sha256(notebook.read_bytes())
     for path in sorted((ROOT / "segtutor").rglob("*")):
-        if path.suffix in (".py", ".json"):
+        if path.suffix in (".py", ".json", ".js", ".css", ".html"):
             digest.update(path.read_bytes())
     for path in sorted((ROOT / "results").glob("*.jsonl")):
         digest.update(path.read_bytes())

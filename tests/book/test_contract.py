@@ -1,19 +1,24 @@
 """Every source notebook keeps the contract of design.md section 5."""
 
+import argparse
 import ast
 import re
+import shlex
 
 import pytest
 
+from segtutor.commands.figure import VIEWS, add_figure
 from segtutor.course import checks
 from segtutor.course.checks.base import KINDS, Exercise
+from segtutor.named import MODELS
 from segtutor.reproduce.address import check, repository
 from segtutor.reproduce.notebooks import find_notebooks
 from tests.conftest import ROOT
 
 NOTEBOOKS = find_notebooks()
 CHAPTERS = [path for path in NOTEBOOKS if path.stem[:2].isdigit()]
-TRAININGS = [path for path in NOTEBOOKS if path not in CHAPTERS]
+GALLERY = [path for path in NOTEBOOKS if path.stem == "gallery"]
+TRAININGS = [path for path in NOTEBOOKS if path not in CHAPTERS + GALLERY]
 EXERCISE = re.compile(
     r"^### Exercise (\d+)\.(\d+) · (\w+) · level (\d)/5 · (\d+) min · (CPU|GPU)$", re.M
 )
@@ -44,7 +49,7 @@ def tags(cell):
 
 
 def test_the_chapters_of_the_first_volume_are_here():
-    assert [p.stem[:2] for p in CHAPTERS] == [f"{n:02d}" for n in range(15)]
+    assert [p.stem[:2] for p in CHAPTERS] == [f"{n:02d}" for n in range(16)]
 
 
 def test_the_full_trainings_are_here(nbformat):
@@ -54,6 +59,47 @@ def test_the_full_trainings_are_here(nbformat):
         text = path.read_text()
         for call in ("open_place", "choose_run", "train_run", "both_tests", "record"):
             assert f"full_run.{call}(" in text, f"{path.name} lacks {call}"
+
+
+FIGURES = [
+    *(f"SETR figure {n}" for n in range(1, 7)),
+    *(f"SETR supplement figure {n}" for n in range(1, 5)),
+    *(f"Segmenter figure {n}" for n in range(1, 13)),
+]
+ENTRY = re.compile(r"^### (S\w+ (?:supplement )?figure \d+): .+$\n\n(.+)", re.M)  # title, caption
+
+
+def test_the_gallery_has_every_figure_of_both_papers(nbformat):
+    """22 entries, each with a caption, a picture, and a command that the library knows."""
+    [path] = GALLERY
+    entries, title = {}, None
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown" and "## " in cell.source:
+            found = re.search(
+                r"^### (S\w+ (?:supplement )?figure \d+): .+$\n\n(.+)", cell.source, re.M
+            )
+            title = found[1] if found else None
+            entries |= {title: {"caption": found[2], "code": ""}} if found else {}
+        elif cell.cell_type == "code" and title:
+            entries[title]["code"] += cell.source
+    assert list(entries) == FIGURES
+    for name, entry in entries.items():
+        commands = re.findall(r"segtutor figure (\w+)", entry["code"])
+        assert commands and set(commands) <= set(VIEWS), f"{name}: {commands}"
+        assert "show(" in entry["code"] and len(entry["caption"].split()) > 4, name
+
+
+def test_the_gallery_s_commands_are_understood(nbformat):
+    [path], parser = GALLERY, argparse.ArgumentParser()
+    add_figure(parser.add_subparsers())
+    text = "\n".join(cell.source for cell in code(nbformat.read(path, as_version=4)))
+    for command in re.findall(r'"segtutor (figure [^"]+)"', text):
+        options = parser.parse_args(shlex.split(command))
+        low, high = VIEWS[options.name].models
+        models = [i for i in options.inputs if i.endswith(".safetensors") or i in MODELS]
+        assert low <= len(models) <= high, command
+        assert len(options.inputs) - len(models) in VIEWS[options.name].photographs, command
+        assert options.out.suffix in (".png", ".svg"), command
 
 
 def test_no_outputs_are_stored(chapter, nbformat):
@@ -81,6 +127,7 @@ def test_title_promises_and_badge(chapter):
     path, notebook = chapter
     first = notebook.cells[0].source
     title = f"# {path.stem[:2]} · " if path in CHAPTERS else "# Full training · "
+    title = "# Gallery: every figure of both papers" if path in GALLERY else title
     assert first.startswith(title), path.name
     for phrase in ("You will be able to", "You need", "In the papers", "Run time", "Open in Colab"):
         assert phrase in prose(notebook), f"{path.name} lacks {phrase!r}"

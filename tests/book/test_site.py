@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 SITE = Path(os.environ.get("SEGTUTOR_SITE") or ROOT / "_build" / "html").resolve()
 NOT_PAGES = ("_static", "_sources", "_images")
 LIMIT = 3 * 2**20  # bytes of a page's HTML and own pictures
+PICTURE_PAGES = {"15_reading_the_model": 4 * 2**20, "gallery": 4 * 2**20}
 
 
 def all_pages() -> list[str]:
@@ -208,7 +209,8 @@ def test_links_resolve(site):
 
 
 def test_weight(site):
-    """HTML and own pictures of a page: 3 MB. Scripts and styles are shared and loaded once."""
+    """HTML and own pictures of a page: 3 MB; 4 MB where pictures are the subject. Scripts and
+    styles are shared and loaded once."""
     heavy = []
     for name in PAGES:
         html = site / name
@@ -218,7 +220,7 @@ def test_weight(site):
             if ":" not in p
         }
         size = html.stat().st_size + sum(p.stat().st_size for p in pictures if p.is_file())
-        if size > LIMIT:
+        if size > PICTURE_PAGES.get(html.stem, LIMIT):
             heavy.append(f"{name}: {size / 2**20:.1f} MB")
     assert not heavy, heavy
 
