@@ -58,6 +58,7 @@ def add_tables(reproduce, what) -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--plan", action="store_true", help="only say what would be run, how long")
     how.add_argument("--dry-run", action="store_true", help="print the commands, for a shell")
+    how.add_argument("--speed", action="store_true", help="time its miniatures, into the ledger")
     how.add_argument("--slurm", action="store_true", help="print them as a SLURM job array")
     parser.set_defaults(run=_table)
 
@@ -97,6 +98,8 @@ def _table(options) -> int:
     tables = find_table(options.name)
     if tables[0].kind == "configuration":
         return _configuration(tables[0], options.rows)
+    if options.speed:
+        return _speed(options)
     here = at_hand(options.data_root) if options.profile == "mini" else {}
     found = expand(
         options.name,
@@ -121,6 +124,15 @@ def _table(options) -> int:
         return 0
     print("\n".join(left_out + _notes(here)))
     return _run(found.jobs, options)
+
+
+def _speed(options) -> int:
+    from segtutor.reproduce.speeds import measure_speeds
+
+    record = measure_speeds(options.name, ledger=options.ledger or options.out / "ledger.jsonl")
+    for name, speed in record["images_per_second"].items():
+        print(f"{name:48} {speed:8.1f} images/s")
+    return 0
 
 
 def _notes(here: dict[str, str]) -> list[str]:
