@@ -91,13 +91,16 @@ def run_jobs(
     CUDA_VISIBLE_DEVICES has them), or its share of the processor's cores where there are none.
     again: run also what is recorded. tell: gets a line when a training begins or ends.
 
-    Raises FileNotFoundError where the notebook is missing, ValueError for fewer cards than asked.
+    Raises FileNotFoundError where the notebook is missing; ValueError for fewer cards than asked,
+    and for a notebook that has lost one of its parameters.
     """
     if not NOTEBOOK.is_file():
         raise FileNotFoundError(
             f"{NOTEBOOK} is missing: it belongs to the repository, not to the installed package. "
             "Clone the repository and install from there, or print the commands with --dry-run"
         )
+    for job in jobs[:1]:
+        check_parameters(NOTEBOOK, _parameters(job, ledger, profile, data_root, "", gpus, True))
     groups = [",".join(cards[i : i + gpus]) for i in range(0, len(cards), gpus)]
     groups = [group for group in groups if group.count(",") + 1 == gpus] or [""]
     if cards and groups == [""]:
@@ -150,22 +153,7 @@ def _run_one(job, ledger, profile, data_root, slot, gpus, check) -> Outcome:
     """One training by papermill; its line is looked up in the ledger afterwards."""
     began = time.perf_counter()
     folder = Path(job.out).resolve()
-    parameters = {
-        "profile": PROFILES[profile],
-        "recipe": job.recipe,
-        "changes": dict(job.changes),
-        "seed": job.seed,
-        "data_root": None if data_root is None else str(Path(data_root).resolve()),
-        "rows": list(job.rows),
-        "several_scales": job.several_scales,
-        "check_data": check,
-        "processes": gpus,
-        "cards": slot,
-        "save_every": max(1, job.run.recipe.steps // PIECES if profile == "mini" else 1000),
-        "ledger": str(Path(ledger).resolve()),
-        "out_dir": str(folder),
-    }
-    check_parameters(NOTEBOOK, parameters)
+    parameters = _parameters(job, ledger, profile, data_root, slot, gpus, check)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / "lock", "a") as file:
@@ -183,6 +171,25 @@ def _run_one(job, ledger, profile, data_root, slot, gpus, check) -> Outcome:
         error = error or f"it ended without a line in {ledger}"
         return Outcome(job, "failed", seconds, None, failed if failed.exists() else None, error)
     return Outcome(job, "ran", seconds, record, done)
+
+
+def _parameters(job, ledger, profile, data_root, slot, gpus, check) -> dict:
+    """What the notebook is told."""
+    return {
+        "profile": PROFILES[profile],
+        "recipe": job.recipe,
+        "changes": dict(job.changes),
+        "seed": job.seed,
+        "data_root": None if data_root is None else str(Path(data_root).resolve()),
+        "rows": list(job.rows),
+        "several_scales": job.several_scales,
+        "check_data": check,
+        "processes": gpus,
+        "cards": slot,
+        "save_every": max(1, job.run.recipe.steps // PIECES if profile == "mini" else 1000),
+        "ledger": str(Path(ledger).resolve()),
+        "out_dir": str(Path(job.out).resolve()),
+    }
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:

@@ -170,6 +170,19 @@ def test_the_command_says_what_it_does_without(tmp_path, fake_notebook, capsys):
     assert main(["reproduce", "segmenter-table-5", "--rows", "8k", *out, "--jobs", "0"]) == 2
 
 
+def test_a_notebook_that_lost_a_parameter_or_itself(tmp_path, monkeypatch):
+    jobs = jobs_of(tmp_path, "4k")
+    options = dict(ledger=tmp_path / "l.jsonl", profile="mini", tell=str)
+    text = runs.NOTEBOOK.read_text().replace("check_data = True", "check_dato = True")
+    (tmp_path / "run.ipynb").write_text(text)
+    monkeypatch.setattr(runs, "NOTEBOOK", tmp_path / "run.ipynb")
+    with pytest.raises(ValueError, match="run.ipynb has no parameter check_data; it has: cards"):
+        run_jobs(jobs, **options)
+    monkeypatch.setattr(runs, "NOTEBOOK", tmp_path / "gone.ipynb")
+    with pytest.raises(FileNotFoundError, match="gone.ipynb is missing: it belongs to the repos"):
+        run_jobs(jobs, **options)
+
+
 PROGRAM = """
 import sys
 from dataclasses import replace
