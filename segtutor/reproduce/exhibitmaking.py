@@ -13,7 +13,6 @@ that scale; its decoder did.
 from __future__ import annotations
 
 import copy
-import time
 from types import SimpleNamespace
 
 import torch
@@ -141,14 +140,17 @@ def base_encoder(place, settings, real, data_root, kept) -> Encoder:
     return encoder.eval().requires_grad_(False)
 
 
-def untrained(base, place, settings, real, seed) -> dict[str, SegmentationModel]:
-    """All models with new decoders on the one encoder, and the convolutional rival."""
+def untrained(
+    base, place, settings, real, seed, names=(*DECODERS, CONV)
+) -> dict[str, SegmentationModel]:
+    """New decoders on the one encoder, and the convolutional rival: those in `names`."""
     encoders = {
         key: base if scale == 1 else folded(base, scale, place.crop).eval().requires_grad_(False)
         for key, scale in SCALES.items()
     }
     models = {}
-    for name, (_, patches, changes) in DECODERS.items():
+    for name in (n for n in names if n != CONV):
+        _, patches, changes = DECODERS[name]
         config = ModelConfig(
             classes=len(place.test.classes), patch=encoders[patches].patch, image=place.crop,
             size="tiny" if real else settings.dims, normalisation=place.normalisation,
@@ -160,7 +162,8 @@ def untrained(base, place, settings, real, seed) -> dict[str, SegmentationModel]
         parts = build_decoder(config, base.width, base.depth)
         models[name] = SegmentationModel(encoders[patches], *parts)
         models[name].config = config
-    models[CONV], place.conv_title = _rival(len(place.test.classes), seed)
+    if CONV in names:
+        models[CONV], place.conv_title = _rival(len(place.test.classes), seed)
     return models
 
 
@@ -174,11 +177,29 @@ def _rival(classes: int, seed: int):
 
 
 def train_all(models, place, settings, seed) -> dict:
-    """Everything that is kept: state dicts, class embeddings on their way, scores, seconds."""
-    began = time.perf_counter()
+    """Everything that is kept: state dicts, class embeddings on their way, scores."""
     movement: dict[int, Tensor] = {}
+    decoders = {name: model for name, model in models.items() if name != CONV}
+    train_decoders(decoders, place, settings, seed, movement)
+    _train_rival(models[CONV], place, settings, seed)
+    scores = {name: evaluate(m, place.test).result()["miou"] for name, m in models.items()}
+    states = {name: (m if name == CONV else behind(m)).state_dict() for name, m in models.items()}
+    return {
+        "encoder": models["mask"].encoder.state_dict(),
+        "models": states,
+        "movement": movement,
+        "miou": scores,
+    }
+
+
+def train_decoders(models, place, settings, seed, movement: dict[int, Tensor]) -> None:
+    """Train what stands behind the encoder, in place. No model's weights depend on which others are
+    trained. movement: gets the class embeddings of "mask" on their way.
+    """
     for patches in SCALES:
-        group = {n: m for n, m in models.items() if n != CONV and DECODERS[n][1] == patches}
+        group = {name: model for name, model in models.items() if DECODERS[name][1] == patches}
+        if not group:
+            continue
         frozen = _tokens(group, place, settings, patches, seed)
         for name, model in group.items():
             steps = settings.pup if name in ("pup", "mla") else settings.steps
@@ -190,16 +211,6 @@ def train_all(models, place, settings, seed) -> dict:
                 movement[steps] = model.decoder.classes.detach()[0].clone()  # (K, D)
             else:
                 train_on_tokens(model, frozen, recipe)
-    _train_rival(models[CONV], place, settings, seed)
-    scores = {name: evaluate(m, place.test).result()["miou"] for name, m in models.items()}
-    states = {name: (m if name == CONV else behind(m)).state_dict() for name, m in models.items()}
-    return {
-        "encoder": models["mask"].encoder.state_dict(),
-        "models": states,
-        "movement": movement,
-        "miou": scores,
-        "seconds": time.perf_counter() - began,
-    }
 
 
 def _tokens(group, place, settings, patches: str, seed: int) -> FrozenTokens:
