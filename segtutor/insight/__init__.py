@@ -52,6 +52,7 @@ from segtutor.insight.inside import Inside, inside
 from segtutor.insight.plots import COLOURS, curves, segmentation, show, smoothed, use_style
 from segtutor.insight.positions import (
     before_and_after,
+    places_figure,
     position_similarity,
     position_tiles,
     tables_alt,
@@ -120,6 +121,7 @@ __all__ = [
     "nearest_classes",
     "patch_words",
     "pieces",
+    "places_figure",
     "plane_alt",
     "plane_figure",
     "position_similarity",

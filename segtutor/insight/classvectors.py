@@ -1,4 +1,4 @@
-"""Class vectors that have seen a picture: how they scatter from scene to scene, and how alike they are.
+"""Class vectors that have seen a picture: how they scatter over scenes, how alike they are.
 
 Implements  : ours, on Segmenter section 3.2: class embeddings go into the mask transformer and come
               out as vectors made for this picture. Figure 8 shows what goes in (classes.py).

@@ -53,8 +53,9 @@ def test_its_model_is_not_that_of_the_pages(monkeypatch):
     one, two = (FAITHFULNESS.prepare(settings, None).model for _ in range(2))
     for (name, a), b in zip(one.state_dict().items(), two.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
-    made = {k: MODEL["cpu"][k] for k in ("crops", "steps", "batch")}  # of results/chapter15.jsonl
-    assert made == dict(crops=240, steps=110, batch=8)
+    made = {k: MODEL["cpu"][k] for k in ("crops", "steps", "batch", "lr")}
+    assert made == dict(crops=240, steps=110, batch=8, lr=2e-3)  # of results/chapter15.jsonl
+    assert MODEL["cpu"]["camvid"]["size"] == (240, 320)
 
 
 def test_at_least_fifty_photographs():

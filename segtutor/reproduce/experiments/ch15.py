@@ -30,6 +30,7 @@ from segtutor.insight.inside import inside
 from segtutor.insight.rollout import rollout
 from segtutor.models import SegmentationModel
 from segtutor.reproduce.exhibitmaking import (
+    NEAR,
     WEIGHTS,
     base_encoder,
     camvid_place,
@@ -43,12 +44,13 @@ from segtutor.tokens import Encoder
 from segtutor.tokens.patch import Grid
 from segtutor.weights import find_weights
 
-MODEL = dict(  # how the model is made (SIZES of exhibitmaking.py say what is what): sizes of its own,
-    # so that the pages' exhibits may change without making the recorded runs stale
-    smoke=dict(toy=True, crops=16, pretrain=2, steps=3, batch=4, hidden=8, dims=(32, 4, 2),
-               toy_size=(64, 96)),
-    cpu=dict(toy=False, crops=240, pretrain=160, steps=110, batch=8, hidden=32, dims=(96, 4, 3),
-             toy_size=(96, 128)),
+# How the model is made; SIZES of exhibitmaking.py say what is what. These are sizes of its own, so
+# that the exhibits of the pages may change without making the recorded runs stale.
+MODEL = dict(
+    smoke=dict(toy=True, camvid=NEAR, crops=16, pretrain=2, steps=3, batch=4, lr=2e-3, hidden=8,
+               dims=(32, 4, 2), toy_size=(64, 96)),
+    cpu=dict(toy=False, camvid=NEAR, crops=240, pretrain=160, steps=110, batch=8, lr=2e-3,
+             hidden=32, dims=(96, 4, 3), toy_size=(96, 128)),
 )  # fmt: skip
 MAPS = ("last layer", "mean of layers", "rollout")
 VARIANTS = ("random", "least attended", "nearest", *MAPS)
