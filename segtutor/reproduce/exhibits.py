@@ -65,8 +65,8 @@ class Exhibits:
     them, with their patch. test: samples none of them saw, (3, H, W) uint8 with label maps. real:
     CamVid and ImageNet weights (False: ToyScenes stand in). data: a sentence that names data and
     encoder. notes: name -> how the model was trained. movement: step -> class embeddings (K, D) of
-    "mask" after so many steps. miou: name -> fraction, on `test`. seconds: that the training took
-    when it was done.
+    "mask" after so many steps. miou: name -> fraction, on `test`. seconds: that
+    training (of the encoder too, where there were no weights) and scoring took when it was done.
     """
 
     models: dict[str, SegmentationModel]
