@@ -51,7 +51,7 @@ def vectors_figure(
     axis.set_ylabel(f"second axis ({100 * share[1]:.0f} %)")
     axis.set_aspect("equal", adjustable="datalim")
     columns = min(4, K)
-    figure.tight_layout(rect=(0, 0.05 + 0.055 * -(-K // columns), 1, 1))
+    figure.tight_layout(rect=(0, 0.02 + 0.055 * -(-K // columns), 1, 1))
     figure.legend(loc="lower center", ncols=columns, fontsize=9, handletextpad=0.3)
     own, others = scatter(vectors)
     alt = (
