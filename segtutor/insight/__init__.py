@@ -10,6 +10,7 @@ from segtutor.insight.attention import (
     attention_of_token,
     chosen,
     grid_alt,
+    patch_words,
 )
 from segtutor.insight.capture import capture
 from segtutor.insight.classes import (
@@ -22,6 +23,7 @@ from segtutor.insight.classes import (
     plane_alt,
     plane_figure,
 )
+from segtutor.insight.classvectors import cosine_sheet, vectors_figure
 from segtutor.insight.comparison import border_window, comparison_alt, comparison_figure, error_map
 from segtutor.insight.components import components, pieces
 from segtutor.insight.confusion import confused_pairs, confusion_alt, confusion_figure
@@ -50,6 +52,7 @@ from segtutor.insight.inside import Inside, inside
 from segtutor.insight.plots import COLOURS, curves, segmentation, show, smoothed, use_style
 from segtutor.insight.positions import (
     before_and_after,
+    places_figure,
     position_similarity,
     position_tiles,
     tables_alt,
@@ -95,6 +98,7 @@ __all__ = [
     "confused_pairs",
     "confusion_alt",
     "confusion_figure",
+    "cosine_sheet",
     "curves",
     "distance_alt",
     "distance_figure",
@@ -115,7 +119,9 @@ __all__ = [
     "masks_figure",
     "measured_points",
     "nearest_classes",
+    "patch_words",
     "pieces",
+    "places_figure",
     "plane_alt",
     "plane_figure",
     "position_similarity",
@@ -136,4 +142,5 @@ __all__ = [
     "tradeoff_figure",
     "uniform_distance",
     "use_style",
+    "vectors_figure",
 ]
