@@ -13,6 +13,8 @@ results but configurations are compared with our models, counted (`check_configu
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +30,7 @@ SETTINGS = ("repository", "paper")
 # tables whose miniatures compare networks, and sizes and patches: mini.py says what that costs
 RIVALS = ("setr-table-1b", "setr-table-1e")
 SIZES = ("segmenter-table-3",)
+WORDS = ("name", "source", "choice", "miou_ss", "miou_ms", "gpus")  # of a run: they decide nothing
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ def expand(
                 left_out[name] = str(error)
                 continue
         run = override(find_run(name), changes)
-        same = _essence(run)
+        same = essence(run)
         if same in plans:  # other weights of the original, say, where we have only one file
             left_out[name] = f"here the same training as {plans[same][0].name}"
             plans[same][1].extend(cells)
@@ -135,6 +138,14 @@ def expand(
 
 
 TRAINED = ("mIoU", "mIoU, small", "mIoU, medium", "mIoU, large", "pixel accuracy")
+
+
+def essence(config: dict | Run) -> str:
+    """All that decides what is computed, as text; `config` may be a record's, read from JSON."""
+    config = asdict(config) if isinstance(config, Run) else config
+    recipe = {k: v for k, v in config["recipe"].items() if k != "class_weights"}  # see Run.balance
+    kept = {k: v for k, v in config.items() if k not in (*WORDS, "weights", "segtutor")}
+    return json.dumps({"baseline": "", "balance": 0.0, **kept, "recipe": recipe}, sort_keys=True)
 
 
 def trained_as(cell: Cell) -> str:
@@ -164,15 +175,12 @@ def _settled(recipe: str, settings: str) -> str:
     return twin if settings == "paper" and twin in RUNS else recipe
 
 
-def _essence(run: Run) -> str:
-    """All that decides what is computed, as text."""
-    words = ("name", "source", "choice", "miou_ss", "miou_ms", "gpus")
-    return repr({k: v for k, v in asdict(run).items() if k not in words})
-
-
 def _job(run, seed, cells, changes, out, ledger, data_root, gpus) -> Job:
-    name, run = run.name, replace(run, recipe=replace(run.recipe, seed=seed))
-    folder = out / f"{name}{'-mini' if changes else ''}-seed{seed}"
+    name, kind = run.name, ""
+    if changes:  # one name has several miniatures, and a folder belongs to one training
+        kind = f"-mini-{hashlib.sha256(essence(run).encode()).hexdigest()[:6]}"
+    run = replace(run, recipe=replace(run.recipe, seed=seed))
+    folder = out / f"{name}{kind}-seed{seed}"
     segtutor = ("segtutor",)
     if gpus > 1:
         segtutor = ("torchrun", "--nproc_per_node", str(gpus), "-m", "segtutor.cli")

@@ -12,11 +12,10 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from segtutor.reproduce.expand import expand
+from segtutor.reproduce.expand import essence, expand
 from segtutor.reproduce.experiments.paired import interval
 from segtutor.reproduce.ledger import read
 from segtutor.reproduce.notebooks import ROOT
-from segtutor.reproduce.runs import essence
 from segtutor.reproduce.tables import find_table
 from segtutor.training.runs import Run
 

@@ -7,34 +7,30 @@ Source      : ours
     outcomes = run_jobs(jobs, ledger="runs/ledger.jsonl", profile="mini")
 
 What the ledger has already is not run again, whatever its name: a training counts as made when all
-that decides its numbers is the same (`essence`). A training that was interrupted goes on from its
-last checkpoint. One that fails is reported at the end, and the others are run. Each leaves its
-executed notebook in its folder, as evidence, and a line in the ledger.
+that decides its numbers is the same (`expand.essence`). A training that was interrupted goes on
+from its last checkpoint. One that fails is reported at the end, and the others are run. Each leaves
+its executed notebook in its folder, as evidence, and a line in the ledger.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict
 from pathlib import Path
 from queue import Queue
 from typing import NamedTuple
 
 from segtutor.data.readers import reader
 from segtutor.reproduce.appending import try_lock
-from segtutor.reproduce.expand import Job
+from segtutor.reproduce.expand import Job, essence
 from segtutor.reproduce.ledger import read
 from segtutor.reproduce.notebooks import ROOT, check_parameters, execute, kernels_inherit
-from segtutor.training.runs import Run
 
 NOTEBOOK = ROOT / "notebooks" / "reproduce" / "run.ipynb"
 PROFILES = {"mini": "cpu", "gpu": "gpu"}  # of a table -> of the notebook
 SECONDS = {"mini": 1800, "gpu": None}  # longest one cell may take before it counts as hanging
-WORDS = ("name", "source", "choice", "miou_ss", "miou_ms", "gpus")  # they decide nothing
 PIECES = 4  # a training leaves so many checkpoints on its way
 
 
@@ -49,14 +45,6 @@ class Outcome(NamedTuple):
     record: dict | None
     notebook: Path | None
     error: str = ""
-
-
-def essence(config: dict | Run) -> str:
-    """All that decides what is computed, as text; `config` may be a record's, read from JSON."""
-    config = asdict(config) if isinstance(config, Run) else config
-    recipe = {k: v for k, v in config["recipe"].items() if k != "class_weights"}  # see Run.balance
-    kept = {k: v for k, v in config.items() if k not in (*WORDS, "weights", "segtutor")}
-    return json.dumps({"baseline": "", "balance": 0.0, **kept, "recipe": recipe}, sort_keys=True)
 
 
 def made_before(jobs: Sequence[Job], ledger: str | Path) -> dict[int, dict]:

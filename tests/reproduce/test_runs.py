@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,9 +15,9 @@ import pytest
 from segtutor.cli import main
 from segtutor.reproduce import runs
 from segtutor.reproduce.appending import try_lock
-from segtutor.reproduce.expand import expand
+from segtutor.reproduce.expand import essence, expand
 from segtutor.reproduce.ledger import append, read
-from segtutor.reproduce.runs import essence, made_before, run_jobs, summary
+from segtutor.reproduce.runs import made_before, run_jobs, summary
 from tests.conftest import ROOT
 
 SMALL = {"mini_data": "toyscenes", "mini_weights": ""}
@@ -95,7 +96,12 @@ def test_what_the_notebook_is_given(tmp_path, fake_notebook):
         one = given[job.recipe, job.seed]
         assert one["changes"] == dict(job.changes) and one["rows"] == list(job.rows)
         assert (one["profile"], one["cards"], one["save_every"]) == ("cpu", "", 25)
-        assert Path(one["out_dir"]).name == f"{job.recipe}-mini-seed{job.seed}"
+        name = Path(one["out_dir"]).name
+        assert re.fullmatch(rf"{job.recipe}-mini-[0-9a-f]{{6}}-seed{job.seed}", name)
+    of = {t: expand(f"segmenter-table-{t}", profile="mini").jobs for t in (3, 6)}
+    name = "ade20k-segmenter-linear-base-deit-16"
+    one, other = (next(j for j in of[t] if j.recipe == name) for t in of)
+    assert one.out != other.out, "two miniatures of one run, two folders"
 
 
 def test_each_training_gets_its_own_cards(tmp_path, fake_notebook):
@@ -188,7 +194,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from segtutor.reproduce import runs
-from segtutor.reproduce.expand import expand
+from segtutor.reproduce.expand import essence, expand
 out = Path(sys.argv[1])
 jobs = expand("segmenter-table-5", rows=["4k"], seeds=3, profile="mini", out=out / "runs",
               ledger=out / "l.jsonl", mini_data="toyscenes", mini_weights="").jobs
@@ -232,5 +238,5 @@ def test_killed_in_the_middle_the_same_command_completes_the_table(tmp_path):
     assert sorted(line["seed"] for line in lines) == [0, 1, 2], "none was repeated"
     assert [(r["seed"], r["log_sha256"]) for r in lines[: len(done)]] == done
     for seed in range(3):
-        folder = tmp_path / "runs" / f"ade20k-segmenter-linear-small-16-4k-images-mini-seed{seed}"
+        (folder,) = (tmp_path / "runs").glob(f"ade20k-*-4k-images-mini-*-seed{seed}")
         assert (folder / "run.ipynb").is_file() and (folder / "model.safetensors").is_file()
