@@ -24,7 +24,7 @@ from segtutor.reproduce.tables import FOLDER
 
 @dataclass(frozen=True)
 class Measured:
-    """A comparison in results/LEDGER.jsonl that shows what a disagreement costs, on a small scale."""
+    """A comparison in results/LEDGER.jsonl that shows what a disagreement costs, small."""
 
     ledger: str
     experiment: str

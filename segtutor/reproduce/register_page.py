@@ -35,9 +35,9 @@ def summary() -> str:
     measured = sum(bool(entry.measured) for entry in REGISTER)
     numbers = len(DISAGREEMENTS)
     return (
-        f"{len(REGISTER)} entries: {numbers} are about printed numbers, the others about words and "
-        f"code. For {measured} the ledger holds a comparison at small scale. Where an effect is not "
-        "known, the entry says why."
+        f"{len(REGISTER)} entries: {numbers} are about printed numbers, the others about words "
+        f"and code. For {measured} the ledger holds a comparison at small scale. Where an effect "
+        "is not known, the entry says why."
     )
 
 
@@ -47,7 +47,7 @@ def as_markdown(entry: Entry) -> list[str]:
     parts = [("Paper", entry.paper), ("Code", entry.code)]
     if printed:
         parts = [("Printed", numbers(printed)), ("What it is", f"{printed.note}")]
-    where = ", ".join(f"`{name}`" for name in entry.where)
+    where = ", ".join(f"`{name}`" if "/" in name else f"{{py:obj}}`{name}`" for name in entry.where)
     parts += [("Here", f"{entry.here} {where}"), ("Effect", effect(entry))]
     kind = f" ({printed.between})" if printed else ""
     lines = [f"({anchor(entry.id)})=", f"### {entry.topic}{kind}", "", ":::{container} register"]
@@ -63,7 +63,7 @@ def numbers(printed: Disagreement) -> str:
     told = []
     for place in printed.cells:
         cell = cells[place]
-        table = f"[{cell.source}](results.md#{cell.table})"
+        table = f"{{ref}}`{cell.source} <{cell.table}>`"
         told.append(f"**{cell.printed}** ({table}; {cell.column})")
     return ", ".join(told)
 
