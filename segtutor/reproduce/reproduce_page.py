@@ -22,7 +22,7 @@ MARK = "@COSTS@"
 MARK_SLURM = "@SLURM@"
 MARK_SHELL = "@SHELL@"
 OTHER = ("model.image", "model.size")  # changes that make it another experiment
-EXAMPLE = ("segmenter-table-3", "Seg-Ti/16")
+EXAMPLE = ("segmenter-table-3", "Seg-L/16")
 
 
 def costs() -> str:
@@ -43,7 +43,7 @@ def costs() -> str:
             lines.append(f"| {title} | none | none | " + " | ".join([""] * 5) + " |")
             continue
         data = ", ".join(dict.fromkeys(DATA[run.data] for run in runs))
-        gpus = ", ".join(str(n) for n in sorted({run.gpus for run in runs}))
+        gpus = ", ".join(sorted({authors(run) for run in runs}))
         cells = [on_card(runs, card) for card in CARDS.values()]
         lines.append(f"| {title} | {data} | {len(runs)} | {gpus} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -52,6 +52,11 @@ def costs() -> str:
 def runs_of(found: Expansion) -> list[Run]:
     """The trainings of a table, each once."""
     return [find_run(name) for name in dict.fromkeys(job.recipe for job in found.jobs)]
+
+
+def authors(run: Run) -> str:
+    """GPUs that the authors trained it on; Segmenter's paper and repository do not say."""
+    return str(run.gpus) if run.model.family == "setr" else "not stated"
 
 
 def on_card(runs: Sequence[Run], card: Card) -> str:

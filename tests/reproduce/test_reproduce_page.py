@@ -53,7 +53,7 @@ def test_examples_are_what_the_library_writes():
         f"{reproduce_page.MARK_SHELL}\n{reproduce_page.MARK_SLURM}"
     )
     assert "@" not in shown
-    assert shown.count("segtutor train ade20k-segmenter-linear-tiny-16") == 4
+    assert shown.count("segtutor train ade20k-segmenter-linear-large-16 ") == 4
     assert "#SBATCH --array=0-1" in shown
 
 
