@@ -16,11 +16,13 @@ from segtutor.reproduce.tables import BESIDES, PRINTED, find_table
 from segtutor.training.ladder import Rung, ladder
 from segtutor.training.planner import CARDS, Card
 from segtutor.training.published import find_run
+from segtutor.training.recipes import Recipe
 from segtutor.training.runs import Run
 
 MARK = "@COSTS@"
 MARK_SLURM = "@SLURM@"
 MARK_SHELL = "@SHELL@"
+STEPS = 1000
 OTHER = ("model.image", "model.size")  # changes that make it another experiment
 EXAMPLE = ("segmenter-table-3", "Seg-L/16")
 
@@ -63,21 +65,30 @@ def on_card(runs: Sequence[Run], card: Card) -> str:
     """Largest memory and all hours of those that fit without becoming another experiment; how many
     do not.
     """
-    rungs = [_rung(run.name, card.title) for run in runs]
-    fit = [rung for rung in rungs if rung.fits and not set(rung.changes) & set(OTHER)]
+    found = [(run, _rung(_timeless(run), card.title)) for run in runs]
+    fit = [(run, rung) for run, rung in found if rung.fits and not set(rung.changes) & set(OTHER)]
     words = ""
     if fit:
-        words = f"{max(r.need for r in fit):.0f} GiB, {sum(r.hours for r in fit):.0f} h"
-    if len(fit) < len(rungs):
-        words += f"{'; ' if words else ''}{len(rungs) - len(fit)} do not fit"
+        hours = sum(rung.hours * run.recipe.steps / STEPS for run, rung in fit)
+        words = f"{max(rung.need for _, rung in fit):.0f} GiB, {hours:.0f} h"
+    if len(fit) < len(found):
+        words += f"{'; ' if words else ''}{len(found) - len(fit)} do not fit"
     return words
 
 
+def _timeless(run: Run) -> Run:
+    """What decides the memory and the time of a step; many runs are alike in it."""
+    recipe = run.recipe
+    kept = ("batch", "precision", "optimiser", "accumulate", "checkpoint_activations")
+    kept = {name: getattr(recipe, name) for name in kept}
+    return Run("", run.model, "", run.data, Recipe(steps=STEPS, **kept), frozen=run.frozen)
+
+
 @cache
-def _rung(name: str, title: str) -> Rung:
+def _rung(run: Run, title: str) -> Rung:
     """The last rung of the planner's ladder for a run on one card."""
     (card,) = [card for card in CARDS.values() if card.title == title]
-    return ladder(find_run(name), card)[-1]
+    return ladder(run, card)[-1]
 
 
 def with_examples(text: str) -> str:

@@ -128,9 +128,15 @@ def provenance(records: Sequence[dict]) -> str:
     minutes = [r["minutes"] for r in records if "minutes" in r]
     spent = f"{min(minutes):.1f} to {max(minutes):.1f} minutes each" if minutes else ""
     parts = [
-        each("data"), f"{each('steps')} steps" if each("steps") else "", f"seeds {each('seed')}",
-        spent, each("machine"), f"commit {each('commit') or 'unknown'}",
-    ]  # fmt: skip
+        each("data"),
+        each("steps", "{} steps"),
+        each("weights", "weights {}"),
+        each("images", "{} test photographs"),
+        f"seeds {each('seed')}",
+        spent,
+        each("machine"),
+        f"commit {each('commit') or 'unknown'}",
+    ]
     return "; ".join(part for part in ("results/mini.jsonl", *parts) if part)
 
 

@@ -9,13 +9,14 @@ tables can be read without a script; assets/tables.js makes them sortable and fi
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
 from segtutor.reproduce.expand import check_configuration, expand
 from segtutor.reproduce.register_page import link
 from segtutor.reproduce.results_cells import (
+    MARKS,
     Ours,
     Records,
     counterparts,
@@ -153,23 +154,22 @@ def miniatures(table: Table, records: Records) -> Callable[[Cell], Ours]:
     """What our ledger holds for a cell. A training that is the same miniature as another's stands
     for both; so does, for a row of theirs, a network of its kind.
     """
-    if not any(cell.recipe for cell in table.numbers()):
+    if not any(cell.recipe or cell.relative for cell in table.numbers()):
         return lambda cell: Ours("", why=cell.reason)
     found = expand(table.id, profile="mini")
-    same = {cell.recipe: job.recipe for job in found.jobs for cell in job.cells}
+    made = {cell: job.recipe for job in found.jobs for cell in job.cells}
     left_out = dict(found.left_out)
 
     def of(cell: Cell) -> Ours:
-        name = cell.recipe or cell.relative
+        name = cell.recipe or made.get(cell, "")
+        own = tuple(records.get(name, ())) or tuple(records.get(made.get(cell, ""), ()))
+        if not own:
+            why = cell.reason or left_out.get(name, "")
+            return Ours(name, (), "" if why.startswith("here the same") else why)
         if not cell.recipe:
-            kin = tuple(records.get(cell.relative, ()))
-            return Ours(name, kin, f"relative of {cell.row}" if kin else cell.reason)
-        if cell.recipe in records:
-            return Ours(name, tuple(records[cell.recipe]))
-        twin = same.get(cell.recipe, cell.recipe)
-        if twin in records:
-            return Ours(twin, tuple(records[twin]), f"same miniature as {twin}")
-        return Ours(name, (), left_out.get(cell.recipe, "") if twin == cell.recipe else "")
+            return Ours(name, own, f"relative of {cell.row}")
+        first = own[0].get("run", name)
+        return Ours(name, own, f"same miniature as {first}" if first != name else "")
 
     return of
 
@@ -179,14 +179,16 @@ def background(table: Table, row: Row, made: Callable[[Cell], Ours]) -> list[str
     source = f"{table.source}, {row.label}"
     tested = [c for c in row.cells if c.data and c.scale]
     how = dict.fromkeys(f"{DATA[c.data]}, {c.protocol}" for c in tested)
+    used = [made(cell) for cell in row.cells]
     trainings = [f"<code>{escape(name)}</code>" for name in row.recipes]
     why = dict.fromkeys(c.reason for c in row.cells if c.reason and c.reason != "not printed")
     if not trainings:
         trainings = [escape(reason) for reason in why]
     kin = dict.fromkeys(c.relative for c in row.cells if c.relative)
+    kin |= {} if row.recipes else dict.fromkeys(o.name for o in used if o.name)
     trainings += [f"a relative in our library: <code>{escape(name)}</code>" for name in kin]
-    command = f'segtutor reproduce {table.id} --rows "{row.label}"' if row.recipes else ""
-    used = [made(cell) for cell in row.cells]
+    runs = row.recipes or any(o.name for o in used)
+    command = f'segtutor reproduce {table.id} --rows "{row.label}"' if runs else ""
     used = [o for o, c in zip(used, row.cells, strict=True) if scores(c, o.records)]
     where = dict.fromkeys(provenance(o.records) for o in used)
     return [
@@ -234,27 +236,35 @@ def counted_cell(cell: Cell, found: Sequence) -> str:
 
 
 def verdict_list(found: Sequence) -> str:
-    """Each question with its answer in a word, the difference behind it, and what the paper has."""
+    """How often which word was said, then each question with its answer, the difference behind it,
+    and what the paper has.
+    """
     if not found:
         return "*No miniature has been measured yet.*"
-    lines = ["```{raw} html", '<ul class="verdicts">']
+    words = Counter(v.word for v in found)
+    lines = ["```{raw} html", f"<p>{len(found)} questions:"]
+    lines.append(", ".join(f"{mark(w)} {words[w]}" for w in MARKS if w in words) + ".</p>")
+    lines.append('<ul class="verdicts">')
     for v in found:
-        table = TABLES[v.table].source if v.table in TABLES else v.table
+        table = TABLES[v.table].source
         place = f'<a href="#{escape(v.table)}">{escape(table)}</a>'
         lines.append(
-            f"<li>{mark(v.word)} <b>{escape(v.question)}</b> {place}.{difference(v)} "
-            f'<span class="paper">Paper: {escape(v.printed)}</span></li>'
+            f"<li>{mark(v.word)} <b>{escape(v.question)}</b>{difference(v)} "
+            f'<span class="paper">Printed: <span data-source="{escape(table)}">'
+            f"{escape(v.printed)}</span> ({place}).</span></li>"
         )
     return "\n".join([*lines, "</ul>", "```"])
 
 
 def difference(v) -> str:
     """The measured difference with its interval and evidence; nothing where none was measured."""
-    if v.difference is None or math.isnan(v.difference):
-        return f' <span class="evidence">{escape(v.evidence)}</span>' if v.evidence else ""
-    low, high = (f"{bound:+.1f}" for bound in (v.low, v.high))
+    evidence = ". ".join(part for part in (v.claim.remark, v.evidence) if part)
+    told = f' <span class="evidence">{escape(evidence[:1].upper() + evidence[1:])}.</span>'
+    if v.difference is None:
+        return told if evidence else ""
+    spread = "no interval" if v.low is None else f"{v.low:+.1f} to {v.high:+.1f}"
+    seeds = f"{v.seeds} seed{'s' if v.seeds > 1 else ''}"
     return (
-        f' <span data-source="{escape(v.evidence)}">{escape(v.better)} over {escape(v.worse)}: '
-        f"{v.difference:+.1f} points of {escape(v.metric)} ({low} to {high}; {v.seeds} seeds)."
-        f'</span> <span class="evidence">{escape(v.evidence)}</span>'
+        f' <span data-source="{escape(v.evidence)}">{escape(v.better)} minus {escape(v.worse)}: '
+        f"{v.difference:+.1f} points of {escape(v.metric)} ({spread}; {seeds}).</span>{told}"
     )

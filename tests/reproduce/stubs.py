@@ -30,7 +30,8 @@ def verdict(word: str = "holds", **changes) -> SimpleNamespace:
     values = dict(
         table="setr-table-1a", question="Does PUP beat <Naive>?", better="PUP", worse="Naive",
         metric="mIoU", difference=1.25, low=0.5, high=2.0, seeds=5, word=word,
-        evidence="results/mini.jsonl, CamVid", printed="79.34 against 77.90",
+        evidence="mini.jsonl, camvid", printed="79.34 and 77.90",
+        claim=SimpleNamespace(remark="all from random weights"),
     )  # fmt: skip
     return SimpleNamespace(**{**values, **changes})
 
@@ -40,4 +41,5 @@ VERDICTS = (
     verdict("reversed", difference=-1.25, low=-2.0, high=-0.5),
     verdict("cannot be told at this scale", low=-1.0),
     verdict("not measured", difference=None, low=None, high=None, seeds=0, evidence="cut: why"),
+    verdict("cannot be told at this scale", low=None, high=None, seeds=1),
 )

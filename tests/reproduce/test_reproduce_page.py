@@ -31,8 +31,10 @@ def test_what_would_be_another_experiment_is_not_counted_as_fitting(monkeypatch)
         "b": SimpleNamespace(fits=True, changes={"model.size": "tiny"}, need=1, hours=1),
         "c": SimpleNamespace(fits=False, changes={}, need=99, hours=7),
     }
-    monkeypatch.setattr(reproduce_page, "_rung", lambda name, title: rungs[name])
-    runs = [SimpleNamespace(name=name) for name in rungs]
+    monkeypatch.setattr(reproduce_page, "_timeless", lambda run: run)
+    monkeypatch.setattr(reproduce_page, "_rung", lambda run, title: rungs[run.name])
+    steps = SimpleNamespace(steps=reproduce_page.STEPS)
+    runs = [SimpleNamespace(name=name, recipe=steps) for name in rungs]
     shown = reproduce_page.on_card(runs, CARDS["t4"])
     assert shown == "10 GiB, 5 h; 2 do not fit"
     assert reproduce_page.on_card(runs[1:], CARDS["t4"]) == "2 do not fit"
