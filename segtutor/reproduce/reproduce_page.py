@@ -8,6 +8,7 @@ Source      : expand.py for the trainings, training/planner.py for memory and ho
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 from segtutor.reproduce.expand import Expansion, expand
@@ -70,7 +71,8 @@ def on_card(runs: Sequence[Run], card: Card) -> str:
     words = ""
     if fit:
         hours = sum(rung.hours * run.recipe.steps / STEPS for run, rung in fit)
-        words = f"{max(rung.need for _, rung in fit):.0f} GiB, {hours:.0f} h"
+        told = f"{hours:.0f}" if hours >= 1 else "under 1"
+        words = f"{max(rung.need for _, rung in fit):.0f} GiB, {told} h"
     if len(fit) < len(found):
         words += f"{'; ' if words else ''}{len(found) - len(fit)} do not fit"
     return words
@@ -80,8 +82,10 @@ def _timeless(run: Run) -> Run:
     """What decides the memory and the time of a step; many runs are alike in it."""
     recipe = run.recipe
     kept = ("batch", "precision", "optimiser", "accumulate", "checkpoint_activations")
-    kept = {name: getattr(recipe, name) for name in kept}
-    return Run("", run.model, "", run.data, Recipe(steps=STEPS, **kept), frozen=run.frozen)
+    recipe = Recipe(steps=STEPS, **{name: getattr(recipe, name) for name in kept})
+    words = dict(name="", source="", choice="", miou_ss=None, miou_ms=None)
+    data = dict(data="", splits=("train",), base=(0, 0), test="own", subset=0, backbone="")
+    return replace(run, recipe=recipe, **words, **data)
 
 
 @cache

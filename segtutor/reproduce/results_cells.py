@@ -122,8 +122,8 @@ def provenance(records: Sequence[dict]) -> str:
     """Data, length, seeds, time, machine and commit of miniatures, in words."""
 
     def each(key: str, form: str = "{}") -> str:
-        values = dict.fromkeys(r[key] for r in records if r.get(key) is not None)
-        return ", ".join(form.format(v) for v in values)
+        values = dict.fromkeys(str(r[key]) for r in records if r.get(key) not in (None, ""))
+        return ", ".join(form.format(v.partition(":")[0]) for v in values)  # weights: a report
 
     minutes = [r["minutes"] for r in records if "minutes" in r]
     spent = f"{min(minutes):.1f} to {max(minutes):.1f} minutes each" if minutes else ""

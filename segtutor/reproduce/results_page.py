@@ -88,13 +88,15 @@ def as_html(table: Table, records: Records) -> str:
 def th(title: str, below: str = "", *, sort: bool = True) -> str:
     """A column's head; `below` says what kind of number it is."""
     small = f' <span class="kind">{escape(below)}</span>' if below else ""
-    return f'<th scope="col"{" data-sort" if sort else ""}>{escape(title)}{small}</th>'
+    told = f'<span class="title">{escape(title)}</span>{small}'
+    return f'<th scope="col"{" data-sort" if sort else ""}>{told}</th>'
 
 
 def row_of(table: Table, row: Row, cells: Iterable[str]) -> str:
     """A line: its name, then the cells. What the filters ask for stands in attributes."""
     first = [r.printed[0] for r in table.rows]
-    name = row.printed[0] if first.count(row.printed[0]) == 1 else row.label
+    plain = all(first) and len(set(first)) == len(first)
+    name = row.printed[0] if plain else row.label
     told = "".join(
         f" data-{key}" for key, true in (("ours", row.ours), ("disputed", disputed(row))) if true
     )
@@ -106,8 +108,8 @@ def disputed(row: Row) -> bool:
 
 
 def texts(table: Table) -> list[int]:
-    """Columns of words, the first left out: it names the row."""
-    numbers = {cell.column for cell in table.numbers()}
+    """Columns of words, without the first, which names the row, and one that has no head."""
+    numbers = {"", *(cell.column for cell in table.numbers())}
     return [i for i, name in enumerate(table.columns) if i and name not in numbers]
 
 
@@ -123,7 +125,7 @@ def results(table: Table, records: Records) -> tuple[list[str], list[str]]:
     other = {c for c in columns if any(counterparts(x) for x in of_column(cells, c))}
     trained = {c for c in columns if any(x.recipe for x in of_column(cells, c))}
     theirs = "paper" if "repository" in table.source else "repository"
-    head = [th(table.columns[0] or table.columns[1]), *(th(table.columns[i]) for i in words)]
+    head = [th(table.columns[0]), *(th(table.columns[i]) for i in words)]
     for name in columns:
         metric = next(x.metric for x in of_column(cells, name))
         title = name if name else metric
@@ -258,13 +260,14 @@ def verdict_list(found: Sequence) -> str:
 
 def difference(v) -> str:
     """The measured difference with its interval and evidence; nothing where none was measured."""
-    evidence = ". ".join(part for part in (v.claim.remark, v.evidence) if part)
-    told = f' <span class="evidence">{escape(evidence[:1].upper() + evidence[1:])}.</span>'
+    remark = v.claim.remark[:1].upper() + v.claim.remark[1:]
     if v.difference is None:
-        return told if evidence else ""
+        return f' <span class="evidence">{escape(remark)}.</span>' if remark else ""
+    told = f"{remark}. In {v.evidence}." if remark else f"In {v.evidence}."
     spread = "no interval" if v.low is None else f"{v.low:+.1f} to {v.high:+.1f}"
     seeds = f"{v.seeds} seed{'s' if v.seeds > 1 else ''}"
     return (
         f' <span data-source="{escape(v.evidence)}">{escape(v.better)} minus {escape(v.worse)}: '
-        f"{v.difference:+.1f} points of {escape(v.metric)} ({spread}; {seeds}).</span>{told}"
+        f"{v.difference:+.1f} points of {escape(v.metric)} ({spread}; {seeds}).</span> '
+        f'<span class="evidence">{escape(told)}</span>'
     )

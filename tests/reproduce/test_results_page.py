@@ -120,6 +120,8 @@ def test_ours_is_a_mean_with_its_interval_and_provenance():
     for word in ("miniature of cityscapes-setr-pup-large-40k", "mini.jsonl", "seeds 0, 1, 2, 3, 4",
                  "abc123", "two cores", "camvid"):  # fmt: skip
         assert word in shown
+    long = {"weights": "deit.safetensors: 148 tensors loaded", **record(0, 0)}
+    assert "weights deit.safetensors;" in ours_cell(one, Ours(one.recipe, (long,)))
     assert "no interval, 1 seed" in ours_cell(one, Ours(one.recipe, (record(0, 0),)))
     assert "not measured" in ours_cell(one, Ours(one.recipe))
     assert "needs a ResNet" in ours_cell(one, Ours(one.recipe, (), "needs a ResNet"))
@@ -187,6 +189,16 @@ def test_commands_can_be_run(page):
             assert expand(table, rows=[row]).jobs, command
 
 
+def test_rows_have_names_of_their_own(page):
+    """As printed where that tells them apart, else the label that commands take."""
+    for table in TABLES.values():
+        body = page.split(f'data-table="{table.id}"')[1].split("</table>")[0]
+        names = re.findall(r'<th scope="row">([^<]*)<', body)
+        assert len(set(names)) == len(table.rows) and all(names), table.id
+        heads = re.findall(r'<span class="title">([^<]*)<', body)
+        assert all(heads), table.id
+
+
 def test_configurations_are_counted(page):
     body = page.split('data-table="segmenter-table-1"')[1].split("</table>")[0]
     line = body.split(">Seg-L<")[1].split("</tr>")[0]
@@ -209,8 +221,11 @@ def test_verdicts():
         assert count and shown.count(f"{sign}</span> {word}") == count + 1  # one in the summary
     assert "Does PUP beat &lt;Naive&gt;?" in shown and "<Naive>" not in shown
     assert "PUP minus Naive: +1.2 points of mIoU (+0.5 to +2.0; 5 seeds)" in shown
-    assert "(no interval; 1 seed)" in shown and "All from random weights. mini.jsonl" in shown
-    assert 'href="#setr-table-1a"' in shown and "cut: why" in shown
+    assert (
+        "(no interval; 1 seed)" in shown
+        and "All from random weights. In mini.jsonl, camvid." in shown
+    )
+    assert 'href="#setr-table-1a"' in shown
     listed = re.sub(r'<span data-source="[^"]+">[^<]*</span>', "", shown.split("<ul")[1])
     listed = re.sub(r"<[^>]*>|table \w+", "", listed)
     assert not re.search(r"\d", listed), listed
