@@ -268,6 +268,6 @@ def difference(v) -> str:
     seeds = f"{v.seeds} seed{'s' if v.seeds > 1 else ''}"
     return (
         f' <span data-source="{escape(v.evidence)}">{escape(v.better)} minus {escape(v.worse)}: '
-        f"{v.difference:+.1f} points of {escape(v.metric)} ({spread}; {seeds}).</span> '
+        f"{v.difference:+.1f} points of {escape(v.metric)} ({spread}; {seeds}).</span> "
         f'<span class="evidence">{escape(told)}</span>'
     )
