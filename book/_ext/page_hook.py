@@ -33,8 +33,8 @@ def prepare_source(app, docname: str, source: list[str]) -> None:
             ledger = Path(app.srcdir).parent / "results" / f"{name}.jsonl"
             app.env.note_dependency(str(ledger))
             source[0] = source[0].replace(mark, from_ledger(name, ledger))
-    if docname == "full_runs":
-        source[0] = with_plans(source[0])
+    if docname in COMPUTED:
+        source[0] = COMPUTED[docname](app, source[0])
     if not docname.startswith("notebooks/"):
         return
     notebook = json.loads(source[0])
@@ -59,13 +59,56 @@ def from_ledger(name: str, ledger: Path) -> str:
     return write(read(ledger))
 
 
-def with_plans(text: str) -> str:
+def with_plans(app, text: str) -> str:
     """The tables of memory and hours, computed by the library's planner."""
     from segtutor.reproduce import plan_page
 
     text = text.replace("@SHARE@", plan_page.assumed_share())
     text = text.replace(plan_page.MARK, plan_page.one_gpu())
     return text.replace(plan_page.MARK_MANY, plan_page.eight_gpus())
+
+
+def with_costs(app, text: str) -> str:
+    """What each table takes, computed; commands as the library writes them."""
+    from segtutor.reproduce import plan_page, reproduce_page
+
+    text = text.replace("@SHARE@", plan_page.assumed_share())
+    text = text.replace(reproduce_page.MARK, reproduce_page.costs())
+    return reproduce_page.with_examples(text)
+
+
+def with_results(app, text: str) -> str:
+    """All tables, from typed numbers and the ledger."""
+    from segtutor.reproduce import results_page
+
+    depend_on_results(app)
+    records, verdicts = results_page.recorded()
+    text = text.replace(results_page.MARK_VERDICTS, results_page.verdict_list(verdicts))
+    return text.replace(results_page.MARK, results_page.page(records))
+
+
+def with_register(app, text: str) -> str:
+    """All disagreements, with what the ledger holds about them."""
+    from segtutor.reproduce import register_page
+
+    depend_on_results(app)
+    return text.replace(register_page.MARK, register_page.page())
+
+
+def depend_on_results(app) -> None:
+    """Make the page anew when a ledger or a table has changed."""
+    root = Path(app.srcdir).parent
+    for folder, kind in (("results", "*.jsonl"), ("segtutor/reproduce/tables", "*.json")):
+        for path in sorted((root / folder).glob(kind)):
+            app.env.note_dependency(str(path))
+
+
+COMPUTED = {
+    "full_runs": with_plans,
+    "reproduce": with_costs,
+    "results": with_results,
+    "disagreements": with_register,
+}
 
 
 render_image = NbElementRenderer.render_image
