@@ -12,7 +12,6 @@ import __future__
 
 import ast
 import inspect
-import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,9 +80,12 @@ def compiled(toggle: Toggle, line: str) -> CodeType:
     """Code of the function with `line` in the place of the right one."""
     function = toggle.plain
     _, first, _ = toggle.lines()
-    tree = ast.parse(textwrap.dedent(toggle.source(line)))
+    source = toggle.source(line)
+    inner = source[0].isspace()  # a method: dedenting it would change texts of several lines
+    tree = ast.parse(f"if True:\n{source}" if inner else source)
+    tree.body = tree.body[0].body if inner else tree.body
     tree.body[0].decorator_list = []  # they stay around the function
-    ast.increment_lineno(tree, first - 1)
+    ast.increment_lineno(tree, first - 1 - inner)
     flags = function.__code__.co_flags & __future__.annotations.compiler_flag
     module = compile(tree, function.__code__.co_filename, "exec", flags, dont_inherit=True)
     made: dict[str, FunctionType] = {}

@@ -26,7 +26,8 @@ from segtutor.reproduce.ledger import versions
 from segtutor.reproduce.profiles import check_profile
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ("[0-9][0-9]_*.ipynb", "gallery.ipynb", "train_*.ipynb")  # chapters; gallery; trainings
+# chapters; galleries of figures and of failures; trainings
+KINDS = ("[0-9][0-9]_*.ipynb", "gallery.ipynb", "failures.ipynb", "train_*.ipynb")
 SECONDS = {
     "smoke": 300,
     "cpu": 1500,
@@ -49,7 +50,7 @@ class Outcome:
 
 
 def find_notebooks(folder: Path = ROOT / "notebooks", only: list[str] = ()) -> list[Path]:
-    """The notebooks in the book's order: chapters, gallery, full trainings. only: names or
+    """The notebooks in the book's order: chapters, galleries, full trainings. only: names or
     beginnings of names, e.g. ["02"] or ["train_ade20k"].
     """
     found = [path for kind in KINDS for path in sorted(folder.glob(kind))]
