@@ -1,4 +1,4 @@
-"""Forest plots: marks say the word, groups stand together, far bars are cut, the words are right."""
+"""Forest plots: marks say the word, groups stand together, far bars are cut, the text is true."""
 
 import matplotlib.pyplot as plt
 import pytest
