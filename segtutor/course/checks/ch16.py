@@ -141,7 +141,7 @@ def _sentences(answer: Any) -> str | None:
     """answer: three letters."""
     if not isinstance(answer, (tuple, list, str)) or len(answer) != 3:
         return "answer with three letters."
-    if None in answer:
+    if None in tuple(answer):
         return "fill in all three."
     many = (
         ("b", {

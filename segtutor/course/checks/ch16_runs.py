@@ -135,19 +135,19 @@ def _plain(value: Any, lists: bool = True) -> Any:
 
 def _factors(
     a: dict, b: dict, ignore=(), *, before="", deep=True, in_a=True, in_b=True, lists=True,
-    path=True, leaf=False,
+    path=True, leaf=False, last=False,
 ) -> list[str]:  # fmt: skip
     """Dotted names of entries that differ, sorted; or with some of the mistakes."""
     found = []
     for key in [*a, *(k for k in b if k not in a)]:
         name = f"{before}{key}"
-        if (key if leaf else name) in ignore:
+        if (key if leaf else name) in ([i.rpartition(".")[2] for i in ignore] if last else ignore):
             continue
         if key not in a or key not in b:
             if in_a if key in a else in_b:
                 found.append(name if path else key)
         elif deep and isinstance(a[key], dict) and isinstance(b[key], dict):
-            more = dict(in_a=in_a, in_b=in_b, lists=lists, path=path, leaf=leaf)
+            more = dict(in_a=in_a, in_b=in_b, lists=lists, path=path, leaf=leaf, last=last)
             found += _factors(a[key], b[key], ignore, before=f"{name}.", **more)
         elif _plain(a[key], lists) != _plain(b[key], lists):
             found.append(name if path else key)
@@ -187,7 +187,10 @@ def _my_factors(answer: Callable[..., list[str]]) -> str | None:
             dict(lists=False),
         "give the whole path, as in recipe.steps: a last name alone may stand in two places.":
             dict(path=False),
-        "`ignore` names whole paths: recipe.seed, and not every seed there is.": dict(leaf=True),
+        "`ignore` names whole paths: compare the path with it, not its last name.":
+            dict(leaf=True),
+        "`ignore` names whole paths: recipe.seed, and not every seed there is.":
+            dict(leaf=True, last=True),
     }  # fmt: skip
     for sentence, mistakes in known.items():
         if same(**mistakes):
