@@ -30,7 +30,7 @@ WORDS = {
     "cannot be told at this scale": ("s", "0.35", False),
     "not measured": ("", "0.45", False),
 }
-NAME, ROW, HEAD = 40, 0.36, 0.34  # letters of a name's line; inches of a row, of a group's heading
+NAME, ROW, HEAD = 40, 0.3, 0.32  # letters of a name's line; inches of a row, of a group's heading
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Effect:
         if self.difference is None:
             return "not measured"
         around = "" if self.low is None else f" ({self.low:+.1f} to {self.high:+.1f})"
-        return f"{self.difference:+.1f}{around}"
+        return f"{self.difference:+.1f}{around}".replace("-0.0", "0.0").replace("+0.0", "0.0")
 
 
 def forest_figure(
