@@ -47,6 +47,7 @@ from segtutor.insight.features import (
     shared_pca,
     spaces_of,
 )
+from segtutor.insight.forest import Effect, forest_alt, forest_figure
 from segtutor.insight.galleries import gallery, iou_bars, iou_words
 from segtutor.insight.inside import Inside, inside
 from segtutor.insight.plots import COLOURS, curves, segmentation, show, smoothed, use_style
@@ -69,6 +70,7 @@ from segtutor.insight.widgets import live
 
 __all__ = [
     "COLOURS",
+    "Effect",
     "Explorer",
     "FailureFinder",
     "Inside",
@@ -110,6 +112,8 @@ __all__ = [
     "feature_maps",
     "features_alt",
     "features_figure",
+    "forest_alt",
+    "forest_figure",
     "gallery",
     "grid_alt",
     "inside",

@@ -52,7 +52,7 @@ def tags(cell):
 
 
 def test_the_chapters_of_the_first_volume_are_here():
-    assert [p.stem[:2] for p in CHAPTERS] == [f"{n:02d}" for n in range(16)]
+    assert [p.stem[:2] for p in CHAPTERS] == [f"{n:02d}" for n in range(17)]
 
 
 def test_the_full_trainings_are_here(nbformat):
