@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 OTHERS = ("table", "notebooks", "experiment", "address")  # what may follow `segtutor reproduce`
-MARGIN = 1.5  # limit of a SLURM job over the estimated hours of training, for tests and doubt
 
 
 def with_table(arguments: Sequence[str]) -> list[str]:
@@ -147,7 +146,7 @@ def _notes(here: dict[str, str]) -> list[str]:
 
 def _plan(found, left_out: list[str], options) -> None:
     """Estimated hours on the card asked for; or the SLURM array, whose limit they are."""
-    from segtutor.reproduce.expand import slurm
+    from segtutor.reproduce.expand import MARGIN, slurm
     from segtutor.training.planner import card, hours
 
     on = card(options.card)

@@ -26,6 +26,7 @@ from segtutor.training.baseline_runs import name_of
 from segtutor.training.published import RUNS, Run, find_run, override
 
 PROFILES = ("gpu", "mini")
+MARGIN = 1.5  # limit of a SLURM job over the estimated hours of training, for tests and doubt
 SETTINGS = ("repository", "paper")
 # tables whose miniatures compare networks, and sizes and patches: mini.py says what that costs
 RIVALS = ("setr-table-1b", "setr-table-1e")

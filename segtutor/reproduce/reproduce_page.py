@@ -97,8 +97,7 @@ def _rung(run: Run, title: str) -> Rung:
 
 def with_examples(text: str) -> str:
     """Shell lines and a SLURM script of one row, as `segtutor reproduce` writes them."""
-    from segtutor.commands.reproduce import MARGIN
-    from segtutor.reproduce.expand import shell, slurm
+    from segtutor.reproduce.expand import MARGIN, shell, slurm
     from segtutor.training.planner import hours
 
     jobs = expand(EXAMPLE[0], rows=[EXAMPLE[1]], seeds=2).jobs
