@@ -171,7 +171,8 @@ def execute(source: Path, target: Path, parameters: dict, timeout: int) -> str:
             str(source),
             str(target),
             parameters,
-            cwd=str(source.parent),
+            # the kernel's folder; papermill's `cwd` would move this process, with all its threads
+            resources={"metadata": {"path": str(source.parent)}},
             kernel_name="python3",
             engine_name=quiet_engine(),
             progress_bar=False,
