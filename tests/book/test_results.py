@@ -40,7 +40,8 @@ def folder(tmp_path_factory):
         '<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><title>Results</title>'
         '<link rel="icon" href="data:,"><link rel="stylesheet" href="_static/custom.css">'
-        "<style>.pst-scrollable-table-container{overflow:auto}.sr-only{display:none}"
+        "<style>body{background:var(--pst-color-background);color:var(--pst-color-text-base)}"
+        ".pst-scrollable-table-container{overflow:auto}.sr-only{display:none}"
         "</style></head><body><main class='bd-article'>"
         f"<h1>Results</h1>{''.join(blocks)}</main></body></html>",
         "utf-8",
