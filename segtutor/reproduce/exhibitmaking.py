@@ -148,10 +148,9 @@ def base_encoder(place, settings, real, data_root, kept) -> Encoder:
     return encoder.eval().requires_grad_(False)
 
 
-def untrained(
-    base, place, settings, real, seed, names=(*DECODERS, CONV)
-) -> dict[str, SegmentationModel]:
-    """New decoders on the one encoder, and the convolutional rival: those in `names`."""
+def untrained(base, place, settings, real, seed, names=None) -> dict[str, SegmentationModel]:
+    """New decoders on the one encoder, and the convolutional rival: those in `names`, or all."""
+    names = (*DECODERS, CONV) if names is None else names
     encoders = {
         key: base if scale == 1 else folded(base, scale, place.crop).eval().requires_grad_(False)
         for key, scale in SCALES.items()

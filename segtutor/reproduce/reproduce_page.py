@@ -16,6 +16,7 @@ from segtutor.reproduce.results_page import DATA
 from segtutor.reproduce.tables import BESIDES, PRINTED, find_table
 from segtutor.training.ladder import Rung, ladder
 from segtutor.training.planner import CARDS, Card
+from segtutor.training.planner import hours as hours_of
 from segtutor.training.published import find_run
 from segtutor.training.recipes import Recipe
 from segtutor.training.runs import Run
@@ -46,7 +47,7 @@ def costs() -> str:
             lines.append(f"| {title} | none | none | " + " | ".join([""] * 5) + " |")
             continue
         data = ", ".join(dict.fromkeys(DATA[run.data] for run in runs))
-        gpus = ", ".join(sorted({authors(run) for run in runs}))
+        gpus = ", ".join(sorted({authors(run) for run in runs if not run.baseline}))
         cells = [on_card(runs, card) for card in CARDS.values()]
         lines.append(f"| {title} | {data} | {len(runs)} | {gpus} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -64,15 +65,19 @@ def authors(run: Run) -> str:
 
 def on_card(runs: Sequence[Run], card: Card) -> str:
     """Largest memory and all hours of those that fit without becoming another experiment; how many
-    do not.
+    do not. Rivals count in the hours alone: the planner has no account of their memory.
     """
-    found = [(run, _rung(_timeless(run), card.title)) for run in runs]
+    ours = [run for run in runs if not run.baseline]
+    rivals = sum(hours_of(run, card) for run in runs if run.baseline)
+    found = [(run, _rung(_timeless(run), card.title)) for run in ours]
     fit = [(run, rung) for run, rung in found if rung.fits and not set(rung.changes) & set(OTHER)]
     words = ""
     if fit:
-        hours = sum(rung.hours * run.recipe.steps / STEPS for run, rung in fit)
+        hours = rivals + sum(rung.hours * run.recipe.steps / STEPS for run, rung in fit)
         told = f"{hours:.0f}" if hours >= 1 else "under 1"
         words = f"{max(rung.need for _, rung in fit):.0f} GiB, {told} h"
+    elif rivals:
+        words = f"{rivals:.0f} h"
     if len(fit) < len(found):
         words += f"{'; ' if words else ''}{len(found) - len(fit)} do not fit"
     return words

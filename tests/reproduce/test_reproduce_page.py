@@ -8,7 +8,7 @@ from segtutor.reproduce import reproduce_page
 from segtutor.reproduce.expand import expand
 from segtutor.reproduce.tables import BESIDES, PRINTED
 from segtutor.training.ladder import ladder
-from segtutor.training.planner import CARDS
+from segtutor.training.planner import CARDS, hours
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "book" / "reproduce.md").read_text("utf-8")
@@ -23,6 +23,18 @@ def test_a_cell_sums_hours_and_takes_the_largest_memory():
     assert reproduce_page.on_card(runs, CARDS["80gb"]) == wanted
 
 
+def test_rivals_count_in_the_hours():
+    runs = reproduce_page.runs_of(expand("setr-table-1b"))
+    ours = [run for run in runs if not run.baseline]
+    rivals = [run for run in runs if run.baseline]
+    assert len(ours) == 1 and len(rivals) == 2
+    card = CARDS["80gb"]
+    memory, alone = reproduce_page.on_card(ours, card).split(", ")
+    total = sum(hours(run, card) for run in rivals) + ladder(ours[0], card)[-1].hours
+    assert reproduce_page.on_card(runs, card) == f"{memory}, {total:.0f} h" != f"{memory}, {alone}"
+    assert reproduce_page.on_card(rivals, card).endswith(" h")
+
+
 def test_what_would_be_another_experiment_is_not_counted_as_fitting(monkeypatch):
     from types import SimpleNamespace
 
@@ -34,7 +46,7 @@ def test_what_would_be_another_experiment_is_not_counted_as_fitting(monkeypatch)
     monkeypatch.setattr(reproduce_page, "_timeless", lambda run: run)
     monkeypatch.setattr(reproduce_page, "_rung", lambda run, title: rungs[run.name])
     steps = SimpleNamespace(steps=reproduce_page.STEPS)
-    runs = [SimpleNamespace(name=name, recipe=steps) for name in rungs]
+    runs = [SimpleNamespace(name=name, recipe=steps, baseline="") for name in rungs]
     shown = reproduce_page.on_card(runs, CARDS["t4"])
     assert shown == "10 GiB, 5 h; 2 do not fit"
     assert reproduce_page.on_card(runs[1:], CARDS["t4"]) == "2 do not fit"
