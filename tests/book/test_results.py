@@ -41,6 +41,7 @@ def folder(tmp_path_factory):
         '<meta name="viewport" content="width=device-width"><title>Results</title>'
         '<link rel="icon" href="data:,"><link rel="stylesheet" href="_static/custom.css">'
         "<style>body{background:var(--pst-color-background);color:var(--pst-color-text-base)}"
+        "a{color:var(--pst-color-link)}"
         ".pst-scrollable-table-container{overflow:auto}.sr-only{display:none}"
         "</style></head><body><main class='bd-article'>"
         f"<h1>Results</h1>{''.join(blocks)}</main></body></html>",
