@@ -59,11 +59,13 @@ class Effect:
 
     @property
     def numbers(self) -> str:
-        """ "+1.2 (+0.4 to +2.0)" """
+        """ "+1.2 (+0.4 to +2.0)"; two decimals where one would hide on which side of zero it is."""
         if self.difference is None:
             return "not measured"
-        around = "" if self.low is None else f" ({self.low:+.1f} to {self.high:+.1f})"
-        return f"{self.difference:+.1f}{around}".replace("-0.0", "0.0").replace("+0.0", "0.0")
+        seen = [v for v in (self.difference, self.low, self.high) if v is not None]
+        places = 2 if any(0 < abs(v) < 0.05 for v in seen) else 1
+        middle, *bounds = (f"{v:+.{places}f}" for v in seen)
+        return middle + (f" ({' to '.join(bounds)})" if bounds else "")
 
 
 def forest_figure(

@@ -116,3 +116,9 @@ def test_bad_input_is_named():
         with pytest.raises(ValueError, match="no effect to draw"):
             call([])
     assert Effect("one seed", 1.0, float("nan"), float("nan"), TELL).low is None
+
+
+def test_a_second_decimal_says_on_which_side_of_zero():
+    assert Effect("x", 0.226, 0.041, 0.411, "holds").numbers == "+0.23 (+0.04 to +0.41)"
+    assert Effect("x", 0.226, -0.049, 0.411, TELL).numbers == "+0.23 (-0.05 to +0.41)"
+    assert Effect("x", 0.0, -0.4, 0.4, TELL).numbers == "+0.0 (-0.4 to +0.4)"
