@@ -49,7 +49,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.book: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) -e '.[book]'
+	$(PIP) -e '.[book,baselines]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python

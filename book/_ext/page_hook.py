@@ -44,6 +44,7 @@ def prepare_source(app, docname: str, source: list[str]) -> None:
             cell["cell_type"] == "markdown"
         ):  # ../book/x.md in the repository is ../x.md beside the executed copy
             text = "".join(cell["source"])
+            text = re.sub(r"\]\(\.\./(?=\w+\.ipynb)", "](", text)  # from notebooks/reproduce/
             cell["source"] = re.sub(r"\]\(\.\./book/", "](../", text)
         elif cell["cell_type"] == "code":
             cell["outputs"] = [o for o in cell["outputs"] if WIDGET not in o.get("data", {})]

@@ -201,7 +201,7 @@ def test_no_picture_or_script_from_elsewhere(chapter):
 def test_links_between_chapters_lead_somewhere(chapter):
     path, notebook = chapter
     for target in re.findall(r"\]\(([\w./-]+\.ipynb)", prose(notebook)):
-        assert (ROOT / "notebooks" / target).exists(), f"{path.name} links to {target}"
+        assert (path.parent / target).exists(), f"{path.name} links to {target}"
 
 
 def test_every_exercise_has_stub_solution_check_minutes_and_level(taught):
