@@ -21,9 +21,10 @@ from segtutor.reproduce.ledger import read, record_of
 # What is the same run in two ledgers, what else was chosen for it, where it was made. All other
 # numbers are what came out.
 RUN = ("experiment", "notebook", "run", "evaluation", "variant", "setting", "model", "planner",
+       "speeds",
        "scale", "seed")  # fmt: skip
 CHOSEN = ("data", "profile", "settings", "config", "overrides", "steps", "images", "how", "size",
-          "batch", "rounds", "test_limit", "test_pictures", "data_fingerprint")  # fmt: skip
+          "batch", "crop", "rounds", "test_limit", "test_pictures", "data_fingerprint")  # fmt: skip
 PLACE = ("schema", "versions", "machine", "device", "threads", "machine_shared", "commit", "dirty")
 LEFT_OUT = ("time", "log", "log_sha256", "results")
 COUNTED = "config.recipe.class_weights"  # counted in the labels, not chosen; the seed has a place
