@@ -21,8 +21,7 @@ from segtutor.reproduce.ledger import read, record_of
 # What is the same run in two ledgers, what else was chosen for it, where it was made. All other
 # numbers are what came out.
 RUN = ("experiment", "notebook", "run", "evaluation", "variant", "setting", "model", "planner",
-       "speeds",
-       "scale", "seed")  # fmt: skip
+       "speeds", "scale", "seed")  # fmt: skip
 CHOSEN = ("data", "profile", "settings", "config", "overrides", "steps", "images", "how", "size",
           "batch", "crop", "rounds", "test_limit", "test_pictures", "data_fingerprint")  # fmt: skip
 PLACE = ("schema", "versions", "machine", "device", "threads", "machine_shared", "commit", "dirty")

@@ -14,7 +14,6 @@ from segtutor.named import MODELS
 from segtutor.reproduce.address import check, repository
 from segtutor.reproduce.mistakes import BY_NAME
 from segtutor.reproduce.notebooks import find_notebooks
-from tests.conftest import ROOT
 
 NOTEBOOKS = find_notebooks()
 CHAPTERS = [path for path in NOTEBOOKS if path.stem[:2].isdigit()]
