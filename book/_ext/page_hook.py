@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ADDRESS = "@REPOSITORY@"  # stands for `repository.url` of _config.yml
 BENCH = "@BENCH@"  # stands for the tables made of results/bench.jsonl
+SPEEDS = "@SPEEDS@"  # stands for the speeds of miniatures, from results/minispeed.jsonl
 CAMVID = "@CAMVID@"  # stands for the table made of results/camvid.jsonl
 
 
@@ -28,7 +29,7 @@ def prepare_source(app, docname: str, source: list[str]) -> None:
     """
     address = app.config.html_theme_options["repository_url"].rstrip("/")
     source[0] = source[0].replace(ADDRESS, address)
-    for mark, name in ((BENCH, "bench"), (CAMVID, "camvid")):
+    for mark, name in ((BENCH, "bench"), (CAMVID, "camvid"), (SPEEDS, "minispeed")):
         if mark in source[0]:
             ledger = Path(app.srcdir).parent / "results" / f"{name}.jsonl"
             app.env.note_dependency(str(ledger))
@@ -53,9 +54,11 @@ def prepare_source(app, docname: str, source: list[str]) -> None:
 
 def from_ledger(name: str, ledger: Path) -> str:
     from segtutor.bench import report
-    from segtutor.reproduce import trainings
+    from segtutor.reproduce import speeds, trainings
     from segtutor.reproduce.ledger import read
 
+    if name == "minispeed":
+        return speeds.markdown(ledger=ledger)
     write = {"bench": report.markdown, "camvid": trainings.markdown}[name]
     return write(read(ledger))
 
@@ -80,13 +83,12 @@ def with_costs(app, text: str) -> str:
 
 def with_results(app, text: str) -> str:
     """All tables, from typed numbers and the ledger."""
-    from segtutor.reproduce import results_page, speeds
+    from segtutor.reproduce import results_page
     from segtutor.reproduce.measured import mini_records
     from segtutor.reproduce.verdicts import verdicts
 
     depend_on_results(app)
     text = text.replace(results_page.MARK_VERDICTS, results_page.verdict_list(verdicts()))
-    text = text.replace(speeds.MARK, speeds.markdown())
     return text.replace(results_page.MARK, results_page.page(mini_records))
 
 

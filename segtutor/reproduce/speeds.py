@@ -19,7 +19,6 @@ from segtutor.reproduce.tables import find_table
 
 SPEEDS = ROOT / "results" / "minispeed.jsonl"
 TABLE = "segmenter-table-3"
-MARK = "@SPEEDS@"  # stands for the table in a page
 
 
 def measure_speeds(
