@@ -24,6 +24,7 @@ MARK = "@COSTS@"
 MARK_SLURM = "@SLURM@"
 MARK_SHELL = "@SHELL@"
 STEPS = 1000
+MARGIN = 1.5  # of a SLURM job, as in commands/reproduce.py, which stands above this room
 OTHER = ("model.image", "model.size")  # changes that make it another experiment
 EXAMPLE = ("segmenter-table-3", "Seg-L/16")
 
@@ -97,7 +98,6 @@ def _rung(run: Run, title: str) -> Rung:
 
 def with_examples(text: str) -> str:
     """Shell lines and a SLURM script of one row, as `segtutor reproduce` writes them."""
-    from segtutor.commands.reproduce import MARGIN
     from segtutor.reproduce.expand import shell, slurm
     from segtutor.training.planner import hours
 

@@ -4,6 +4,7 @@ import shlex
 
 import pytest
 
+import segtutor.commands.reproduce as command
 from segtutor.reproduce import reproduce_page
 from segtutor.reproduce.expand import expand
 from segtutor.reproduce.tables import BESIDES, PRINTED
@@ -57,6 +58,7 @@ def test_examples_are_what_the_library_writes():
     assert "@" not in shown
     assert shown.count("segtutor train ade20k-segmenter-linear-large-16 ") == 4
     assert "#SBATCH --array=0-1" in shown
+    assert reproduce_page.MARGIN == command.MARGIN
 
 
 @pytest.mark.parametrize(
