@@ -54,8 +54,11 @@ def costs() -> str:
 
 
 def runs_of(found: Expansion) -> list[Run]:
-    """The trainings of a table, each once."""
-    return [find_run(name) for name in dict.fromkeys(job.recipe for job in found.jobs)]
+    """The papers' own trainings of a table, each once. Rivals are left out, also those of which the
+    library has a relative: the planner's account is of transformers.
+    """
+    jobs = (job for job in found.jobs if any(cell.recipe for cell in job.cells))
+    return [find_run(name) for name in dict.fromkeys(job.recipe for job in jobs)]
 
 
 def authors(run: Run) -> str:

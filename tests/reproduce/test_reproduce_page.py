@@ -1,18 +1,22 @@
 """The page How to reproduce: computed by the planner, commands as the library writes them."""
 
 import shlex
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 import segtutor.commands.reproduce as command
 from segtutor.reproduce import reproduce_page
 from segtutor.reproduce.expand import expand
-from segtutor.reproduce.tables import BESIDES, PRINTED
+from segtutor.reproduce.tables import BESIDES, PRINTED, TABLES, find_table
 from segtutor.training.ladder import ladder
 from segtutor.training.planner import CARDS
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "book" / "reproduce.md").read_text("utf-8")
+
+A_CELL = TABLES["segmenter-table-3"].rows[0].cells[-1]
 
 
 def test_a_cell_sums_hours_and_takes_the_largest_memory():
@@ -25,8 +29,6 @@ def test_a_cell_sums_hours_and_takes_the_largest_memory():
 
 
 def test_what_would_be_another_experiment_is_not_counted_as_fitting(monkeypatch):
-    from types import SimpleNamespace
-
     rungs = {
         "a": SimpleNamespace(fits=True, changes={"accumulate": "2"}, need=10, hours=5),
         "b": SimpleNamespace(fits=True, changes={"model.size": "tiny"}, need=1, hours=1),
@@ -49,6 +51,18 @@ def test_every_table_has_a_line(monkeypatch):
     assert len(lines) == 2 + len(PRINTED) + len(BESIDES)
     assert len({line.count("|") for line in lines}) == 1  # no cell too few
     assert "none, counted" in lines[2 + PRINTED.index("setr-table-2")]
+
+
+def test_rivals_are_left_out():
+    """The planner knows SETR and Segmenter; a relative of a rival would be counted wrongly."""
+    ours = SimpleNamespace(recipe="ade20k-segmenter-linear-tiny-16", cells=(A_CELL,))
+    theirs = SimpleNamespace(recipe="of-a-rival", cells=(replace(A_CELL, recipe=""),))
+    runs = reproduce_page.runs_of(SimpleNamespace(jobs=(ours, theirs, ours)))
+    assert [run.name for run in runs] == ["ade20k-segmenter-linear-tiny-16"]
+    for name in (*PRINTED, *BESIDES):
+        if find_table(name)[0].kind == "results":
+            asked = {c.recipe for t in find_table(name) for c in t.numbers()}
+            assert {run.name for run in reproduce_page.runs_of(expand(name))} <= asked
 
 
 def test_examples_are_what_the_library_writes():
