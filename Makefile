@@ -1,5 +1,6 @@
 # make book [PROFILE=smoke|cpu|gpu]   run the notebooks, build the site into _build/html   (FORCE=1 runs all anew)
 # make test                           the tests; executed notebooks are shared with the smoke book
+# make table TABLE=segmenter-table-5 ARGS="--rows 20k"   a table of a paper as miniatures, for two cores
 # make serve                          look at the built site on http://localhost:8000
 # make check-site                     the built site in a real browser (needs Chromium)
 # Each makes .venv when it is missing; nothing else has to be installed before but Python and make.
@@ -14,7 +15,7 @@ export JUPYTER_PLATFORM_DIRS = 1
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: book site test check-site serve lint clean
+.PHONY: book site test check-site table serve lint clean
 
 book: $(VENV)/.book
 	$(BIN)/segtutor reproduce notebooks --profile $(PROFILE) --into book/notebooks --status book/status.md; \
@@ -30,6 +31,10 @@ test: $(VENV)/.dev
 check-site: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/book -m site $(ARGS)
 
+TABLE ?= segmenter-table-5
+table: $(VENV)/.book
+	$(BIN)/segtutor reproduce $(TABLE) --profile mini $(ARGS)
+
 serve:
 	@test -f _build/html/index.html || $(MAKE) book
 	$(PYTHON) -m http.server 8000 --bind 127.0.0.1 --directory _build/html
@@ -44,7 +49,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.book: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) -e '.[book]'
+	$(PIP) -e '.[book,baselines]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python

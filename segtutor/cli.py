@@ -131,7 +131,7 @@ def _add_reproduce(commands) -> None:
     experiment = what.add_parser(
         "experiment", help="run a chapter's experiment into the ledger, or go on with it"
     )
-    experiment.add_argument("chapters", nargs="+", help="e.g. 06")
+    experiment.add_argument("chapters", nargs="+", help="e.g. 06, or failures")
     experiment.add_argument("--seeds", type=int, default=5, help="runs of each variant")
     experiment.add_argument("--profile", default="cpu", help="smoke, cpu (default) or gpu")
     experiment.add_argument("--data-root", help="folder that holds data sets and weights")

@@ -44,6 +44,7 @@ def prepare_source(app, docname: str, source: list[str]) -> None:
             cell["cell_type"] == "markdown"
         ):  # ../book/x.md in the repository is ../x.md beside the executed copy
             text = "".join(cell["source"])
+            text = re.sub(r"\]\(\.\./(?=\w+\.ipynb)", "](", text)  # from notebooks/reproduce/
             cell["source"] = re.sub(r"\]\(\.\./book/", "](../", text)
         elif cell["cell_type"] == "code":
             cell["outputs"] = [o for o in cell["outputs"] if WIDGET not in o.get("data", {})]
@@ -79,12 +80,14 @@ def with_costs(app, text: str) -> str:
 
 def with_results(app, text: str) -> str:
     """All tables, from typed numbers and the ledger."""
-    from segtutor.reproduce import results_page
+    from segtutor.reproduce import results_page, speeds
+    from segtutor.reproduce.measured import mini_records
+    from segtutor.reproduce.verdicts import verdicts
 
     depend_on_results(app)
-    records, verdicts = results_page.recorded()
-    text = text.replace(results_page.MARK_VERDICTS, results_page.verdict_list(verdicts))
-    return text.replace(results_page.MARK, results_page.page(records))
+    text = text.replace(results_page.MARK_VERDICTS, results_page.verdict_list(verdicts()))
+    text = text.replace(speeds.MARK, speeds.markdown())
+    return text.replace(results_page.MARK, results_page.page(mini_records))
 
 
 def with_register(app, text: str) -> str:

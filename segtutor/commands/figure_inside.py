@@ -4,7 +4,8 @@ and alternative text.
 Taught in   : chapter 15, Reading the model
 
 Nothing is drawn here: each function opens what is needed and calls a figure of `segtutor.insight`.
-Layers, heads, rows and columns count from 0, as in the library.
+Layers, heads, rows and columns count from 0 in options, as in the library, and from 1 in titles and
+alternative texts.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def attention(options, opened, photograph):
             return a.attention_of_token(weights, seen.grid, options.token, seen.extra)
     else:
         patch = _patch(options, seen.grid)
-        whose, points = f"patch row {patch[0]}, column {patch[1]}", (patch,)
+        whose, points = a.patch_words(patch), (patch,)
 
         def ask(weights):
             return a.attention_of_patch(weights, seen.grid, patch, seen.extra)

@@ -1,10 +1,11 @@
-"""`segtutor reproduce TABLE`: a table of a paper as commands, to be run here or on a cluster.
+"""`segtutor reproduce TABLE`: run a table of a paper, here or on a cluster.
 
 Taught in   : chapter 16, Ablations, baselines and tables
 
     segtutor reproduce --list
-    segtutor reproduce segmenter-table-3 --rows Seg-Ti/16 --seeds 3 --dry-run > jobs.sh
-    segtutor reproduce setr-table-1 --slurm > jobs.sbatch
+    segtutor reproduce segmenter-table-5 --profile mini --seeds 5       two cores, minutes
+    segtutor reproduce segmenter-table-3 --rows Seg-Ti/16 --seeds 3     as published
+    segtutor reproduce setr-table-1 --slurm > jobs.sbatch               for a cluster
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 OTHERS = ("table", "notebooks", "experiment", "address")  # what may follow `segtutor reproduce`
-MARGIN = 1.5  # limit of a SLURM job over the estimated hours of training, for tests and doubt
 
 
 def with_table(arguments: Sequence[str]) -> list[str]:
@@ -45,9 +45,19 @@ def add_tables(reproduce, what) -> None:
     parser.add_argument("--ledger", type=Path, help="default: ledger.jsonl in --out")
     parser.add_argument("--data-root", help="folder that holds data sets and weights")
     parser.add_argument("--gpus", type=int, default=1, help="for each training (default 1)")
+    parser.add_argument(
+        "--jobs", type=int, help="trainings at a time (default: as many as the GPUs allow, or 1)"
+    )
+    parser.add_argument(
+        "--resume", choices=("auto", "never"), default="auto",
+        help="leave out what the ledger has (default), or run it again; an interrupted training "
+        "goes on from its checkpoint in either case",
+    )  # fmt: skip
     parser.add_argument("--card", default="80gb", help="for estimates: t4, 24gb, 80gb, h200, cpu")
     how = parser.add_mutually_exclusive_group()
+    how.add_argument("--plan", action="store_true", help="only say what would be run, how long")
     how.add_argument("--dry-run", action="store_true", help="print the commands, for a shell")
+    how.add_argument("--speed", action="store_true", help="time its miniatures, into the ledger")
     how.add_argument("--slurm", action="store_true", help="print them as a SLURM job array")
     parser.set_defaults(run=_table)
 
@@ -80,13 +90,16 @@ def listing() -> str:
 
 
 def _table(options) -> int:
-    from segtutor.reproduce.expand import expand, shell, slurm
+    from segtutor.reproduce.expand import expand, shell
+    from segtutor.reproduce.mini import at_hand
     from segtutor.reproduce.tables import find_table
-    from segtutor.training.planner import card, hours
 
     tables = find_table(options.name)
     if tables[0].kind == "configuration":
         return _configuration(tables[0], options.rows)
+    if options.speed:
+        return _speed(options)
+    here = at_hand(options.data_root) if options.profile == "mini" else {}
     found = expand(
         options.name,
         rows=options.rows,
@@ -97,29 +110,82 @@ def _table(options) -> int:
         ledger=options.ledger or options.out / "ledger.jsonl",
         data_root=options.data_root,
         gpus=options.gpus,
+        **{f"mini_{key}": value for key, value in here.items()},
     )
     left_out = [f"left out: {name}: {why}" for name, why in found.left_out]
     if not found.jobs:
         raise ValueError(f"nothing to run in {options.name}. " + "; ".join(left_out))
-    on = card(options.card)
     if options.dry_run:
         print("\n".join([*(f"# {line}" for line in left_out), shell(found.jobs)]))
         return 0
+    if options.slurm or options.plan:
+        _plan(found, left_out, options)
+        return 0
+    print("\n".join(left_out + _notes(here)))
+    return _run(found.jobs, options)
+
+
+def _speed(options) -> int:
+    from segtutor.reproduce.speeds import measure_speeds
+
+    record = measure_speeds(options.name, ledger=options.ledger or options.out / "ledger.jsonl")
+    for name, speed in record["images_per_second"].items():
+        print(f"{name:48} {speed:8.1f} images/s")
+    return 0
+
+
+def _notes(here: dict[str, str]) -> list[str]:
+    """What a miniature has to do without."""
+    lines = []
+    if here.get("data") == "toyscenes":
+        lines.append("CamVid is not here: painted scenes stand in for it")
+    if here and not here["weights"]:
+        lines.append("no pretrained weights are here: all encoders start from random numbers")
+    return lines
+
+
+def _plan(found, left_out: list[str], options) -> None:
+    """Estimated hours on the card asked for; or the SLURM array, whose limit they are."""
+    from segtutor.reproduce.expand import MARGIN, slurm
+    from segtutor.training.planner import card, hours
+
+    on = card(options.card)
     estimates = [hours(job.run, on, options.gpus) for job in found.jobs]
     if options.slurm:
         longest = MARGIN * max(estimates)
         print(slurm(found.jobs, options.name, hours=longest, gpus=options.gpus))
-    else:
-        for job, estimate in zip(found.jobs, estimates, strict=True):
-            time = f"{estimate:.1f} h" if estimate > 0.1 else f"{60 * estimate:.1f} min"
-            print(f"{job.recipe}, seed {job.seed}: {'; '.join(job.rows)}; about {time}")
-        for line in left_out:
-            print(line)
-        print(
-            f"{len(found.jobs)} trainings, about {sum(estimates):.1f} h in all on {options.gpus} x "
-            f"{on.title} (an estimate). --dry-run or --slurm prints the commands"
-        )
-    return 0
+        return
+    for job, estimate in zip(found.jobs, estimates, strict=True):
+        time = f"{estimate:.1f} h" if estimate > 0.1 else f"{60 * estimate:.1f} min"
+        print(f"{job.recipe}, seed {job.seed}: {'; '.join(job.rows)}; about {time}")
+    for line in left_out:
+        print(line)
+    print(
+        f"{len(found.jobs)} trainings, about {sum(estimates):.1f} h in all on {options.gpus} x "
+        f"{on.title} (an estimate). Without --plan they are run"
+    )
+
+
+def _run(jobs, options) -> int:
+    """Run them; 1 if one of them has no line in the ledger at the end."""
+    from segtutor.reproduce.runs import run_jobs, summary, visible_cards
+
+    cards = visible_cards()
+    if options.jobs is not None and options.jobs < 1:
+        raise ValueError(f"--jobs is {options.jobs}, expected 1 or more")
+    outcomes = run_jobs(
+        jobs,
+        ledger=options.ledger or options.out / "ledger.jsonl",
+        profile=options.profile,
+        data_root=options.data_root,
+        side_by_side=options.jobs or max(1, len(cards) // options.gpus),
+        gpus=options.gpus,
+        cards=cards,
+        again=options.resume == "never",
+        tell=lambda line: print(line, flush=True),
+    )
+    print(summary(outcomes))
+    return int(any(outcome.record is None for outcome in outcomes))
 
 
 def _configuration(table, rows: list[str]) -> int:

@@ -12,7 +12,6 @@ same command again goes on where it stopped.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from dataclasses import replace
@@ -59,7 +58,7 @@ def _train(options) -> int:
     import torch
 
     from segtutor.evaluation import as_text, evaluate_protocol, report, write_report
-    from segtutor.reproduce.trainings import record_training
+    from segtutor.reproduce.trainings import record_training, write_run
     from segtutor.training.assemble import assemble
     from segtutor.training.loop import train, writable
     from segtutor.training.published import find_run, override, protocols
@@ -72,7 +71,7 @@ def _train(options) -> int:
     out = writable(options.out or Path("runs") / run.name)
     if first:
         print(run, f"\nweights: {parts.weights}\nout: {out}")
-        _write(out / "run.json", run, parts.weights)
+        write_run(out, run, parts.weights)
     gpu = torch.cuda.is_available()
     local = int(os.environ.get("LOCAL_RANK", 0))
     model = parts.model.to(f"cuda:{local}" if gpu else "cpu")
@@ -123,14 +122,3 @@ def changes(pairs: list[str]) -> dict[str, str]:
     if wrong:
         raise ValueError(f"--override {wrong[0]!r}: expected KEY=VALUE, such as steps=100")
     return dict(pair.split("=", 1) for pair in pairs)
-
-
-def _write(path: Path, run, weights: str) -> None:
-    from dataclasses import asdict
-
-    from segtutor import __version__
-
-    text = json.dumps({**asdict(run), "weights": weights, "segtutor": __version__}, indent=1)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text + "\n")
-    os.replace(part, path)

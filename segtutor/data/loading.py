@@ -31,6 +31,8 @@ class Cached:
         self.data, self.memory = data, {}
         for attribute in ("name", "classes", "palette", "ignore"):
             setattr(self, attribute, getattr(data, attribute))
+        if hasattr(data, "names"):
+            self.names = data.names
 
     def __len__(self) -> int:
         return len(self.data)

@@ -16,6 +16,7 @@ from segtutor.data.cityscapes import Cityscapes
 from segtutor.data.dataset import SegmentationData
 from segtutor.data.folder import own_folder, splits_of_folder
 from segtutor.data.pascal_context import PascalContext
+from segtutor.data.small import camvid_small, toy_scenes_small
 from segtutor.locations import data_roots
 
 # name on the command line -> reader, its splits, can it leave out samples without partner?
@@ -25,6 +26,8 @@ READERS: dict[str, tuple[Callable[..., SegmentationData], tuple[str, ...], bool]
     "pascal_context_59": (partial(PascalContext, classes=59), ("train", "val"), True),
     "cityscapes": (Cityscapes, ("train", "val"), True),
     "camvid": (CamVid, ("train", "val", "test"), False),
+    "camvid_small": (camvid_small, ("train", "val", "test"), False),
+    "toyscenes": (toy_scenes_small, ("train", "val", "test"), False),
 }
 # splits that many do without: looked at where their photographs are
 EXTRA = {"cityscapes": ("train_extra",)}

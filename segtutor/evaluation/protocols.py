@@ -29,6 +29,7 @@ from segtutor.data.resize import BASES, CROPS, SETR_RULES, segmenter_size, setr_
 from segtutor.upsampling import Size
 
 SIX = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
+THREE = (0.75, 1.0, 1.25)  # of our own protocol
 RULES = ("plain", *SETR_RULES)
 KINDS = ("own", "segmenter", "setr")
 STRIDES = {
@@ -217,7 +218,7 @@ def protocol_for(
         window = window or trained_on
         if window is None:
             raise ValueError("the model does not say what it was trained on: give a window")
-        ratios = SIX if multi_scale else (1.0,)
+        ratios = THREE if multi_scale else (1.0,)
         return own_protocol(window, stride=stride, ratios=ratios, flip=multi_scale)
     if kind == "segmenter":
         square = trained_on is not None and trained_on[0] == trained_on[1]

@@ -10,6 +10,7 @@ from segtutor.insight.attention import (
     attention_of_token,
     chosen,
     grid_alt,
+    patch_words,
 )
 from segtutor.insight.capture import capture
 from segtutor.insight.classes import (
@@ -22,6 +23,7 @@ from segtutor.insight.classes import (
     plane_alt,
     plane_figure,
 )
+from segtutor.insight.classvectors import cosine_sheet, vectors_figure
 from segtutor.insight.comparison import border_window, comparison_alt, comparison_figure, error_map
 from segtutor.insight.components import components, pieces
 from segtutor.insight.confusion import confused_pairs, confusion_alt, confusion_figure
@@ -45,11 +47,13 @@ from segtutor.insight.features import (
     shared_pca,
     spaces_of,
 )
+from segtutor.insight.forest import Effect, forest_alt, forest_figure
 from segtutor.insight.galleries import gallery, iou_bars, iou_words
 from segtutor.insight.inside import Inside, inside
 from segtutor.insight.plots import COLOURS, curves, segmentation, show, smoothed, use_style
 from segtutor.insight.positions import (
     before_and_after,
+    places_figure,
     position_similarity,
     position_tiles,
     tables_alt,
@@ -66,6 +70,7 @@ from segtutor.insight.widgets import live
 
 __all__ = [
     "COLOURS",
+    "Effect",
     "Explorer",
     "FailureFinder",
     "Inside",
@@ -95,6 +100,7 @@ __all__ = [
     "confused_pairs",
     "confusion_alt",
     "confusion_figure",
+    "cosine_sheet",
     "curves",
     "distance_alt",
     "distance_figure",
@@ -106,6 +112,8 @@ __all__ = [
     "feature_maps",
     "features_alt",
     "features_figure",
+    "forest_alt",
+    "forest_figure",
     "gallery",
     "grid_alt",
     "inside",
@@ -115,7 +123,9 @@ __all__ = [
     "masks_figure",
     "measured_points",
     "nearest_classes",
+    "patch_words",
     "pieces",
+    "places_figure",
     "plane_alt",
     "plane_figure",
     "position_similarity",
@@ -136,4 +146,5 @@ __all__ = [
     "tradeoff_figure",
     "uniform_distance",
     "use_style",
+    "vectors_figure",
 ]

@@ -7,7 +7,8 @@ Differs     : patches are drawn as the squares they are, where the papers smooth
               pixels. SETR does not say how its maps of points were combined over layers; see
               rollout.py.
 
-Layers and heads are counted from 0; titles say "layer 1" for the first.
+Layers, heads, rows and columns are counted from 0 in code, and from 1 in what a reader sees: titles
+say "layer 1" for the first, alternative texts "row 1, column 1" for the patch in the upper left.
 """
 
 from __future__ import annotations
@@ -216,12 +217,17 @@ def patches_for_half(map_: Tensor) -> int:
     return int(short.sum()) + 1 if total > 0 else 0
 
 
+def patch_words(patch: tuple[int, int]) -> str:
+    """A patch as readers are told of it: (6, 2), counted from 0, is "patch row 7, column 3"."""
+    return f"patch row {patch[0] + 1}, column {patch[1] + 1}"
+
+
 def attention_alt(maps: dict[str, Tensor], whose: str = "a patch") -> str:
     """The maps in words: where each is heaviest, and how far it spreads. Rows and columns are
-    counted from 0, as in `attention_of_patch`.
+    counted from 1, as layers are in titles.
 
     maps: title -> (h, w); at most four are described, evenly chosen, first and last among them.
-    whose: the query, such as "patch row 7, column 3".
+    whose: the query, such as `patch_words(patch)`.
     """
     titles = list(maps)
     picked = sorted({round(i) for i in np.linspace(0, len(titles) - 1, min(4, len(titles)))})
@@ -231,7 +237,7 @@ def attention_alt(maps: dict[str, Tensor], whose: str = "a patch") -> str:
         row, column = divmod(int(torch.argmax(maps[title])), w)
         half = patches_for_half(maps[title])
         parts.append(
-            f"{title}: heaviest at row {row}, column {column}, half of the weight on "
+            f"{title}: heaviest at row {row + 1}, column {column + 1}, half of the weight on "
             f"{half} of {h * w} patches"
         )
     count = f"{len(titles)} attention maps" if len(titles) > 1 else "Attention map"

@@ -92,7 +92,8 @@ def explorer(
     photo: (3, H', W'), the same photograph, sharper, to be shown instead of what the model saw.
     palette: K colours of the classes. patch: (row, column) asked first, of the first model's grid.
     layer: the one shown first (default: in the middle). layers, heads: those to store (default:
-    all; the mean is always over all heads). All are counted from 0. stride: 1 if every patch can be
+    all; the mean is always over all heads). All are counted from 0 here, and from 1 in what the
+    page shows and says, as in the alternative texts of this room. stride: 1 if every patch can be
     asked, 2 for every second row and column, ...; None takes the smallest that keeps the page
     within `limit` bytes. compare: begin with two maps side by side (default: if there is more than
     one model).

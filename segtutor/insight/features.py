@@ -248,9 +248,11 @@ def busiest_channels(map_: Tensor, count: int = 6) -> dict[str, Tensor]:
 
 
 def channels_alt(title: str, channels: dict[str, Tensor], total: int) -> str:
-    """Single channels of one map in words. total: how many channels the map has."""
+    """Single channels of one map in words; rows and columns count from 1. total: how many channels
+    the map has.
+    """
     parts = []
     for name, values in channels.items():
         row, column = divmod(int(values.argmax()), values.shape[-1])
-        parts.append(f"{name} largest at row {row}, column {column}")
+        parts.append(f"{name} largest at row {row + 1}, column {column + 1}")
     return f"The {len(channels)} of {total} channels of {title} that vary most: {', '.join(parts)}."

@@ -119,6 +119,68 @@ def tables_figure(
     return figure
 
 
+def places_figure(
+    similarities: dict[str, Tensor],
+    places: Sequence[Grid],
+    *,
+    limits: tuple[float, float] = (-1.0, 1.0),
+    width: float = 7.6,
+) -> tuple[Figure, str]:
+    """Picked places against all places, one row a table, one column a place. Returns the figure and
+    its alternative text.
+
+    similarities: title -> (h, w, h, w), all of one grid. places: (row, column), counted from 0;
+    titles count from 1. width: inches. Raises ValueError for a place outside the grid.
+    """
+    h, w = next(iter(similarities.values())).shape[:2]
+    for row, column in places:
+        if not (0 <= row < h and 0 <= column < w):
+            raise ValueError(f"place {(row, column)} is outside the {h}x{w} grid")
+    R, C = len(similarities), len(places)
+    size = (width, R * (width - 1.2) / C * h / w + 0.35 * (R + 1))
+    figure, axes = plt.subplots(R, C, figsize=size, squeeze=False, layout="constrained")
+    for line, (title, similarity) in zip(axes, similarities.items(), strict=True):
+        line[0].set_ylabel(title, fontsize=10, parse_math=False)
+        for axis, (row, column) in zip(line, places, strict=True):
+            picture = similarity[row, column].cpu()
+            drawn = axis.imshow(picture, vmin=limits[0], vmax=limits[1], cmap="viridis")
+            axis.plot(column, row, "wo", markeredgecolor="black", markersize=5)
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
+    for axis, (row, column) in zip(axes[0], places, strict=True):
+        axis.set_title(f"row {row + 1}, column {column + 1}", fontsize=10)
+    figure.colorbar(drawn, ax=list(axes.flat), label="cosine similarity", shrink=0.8, pad=0.015)
+    return figure, places_alt(similarities, places)
+
+
+def places_alt(similarities: dict[str, Tensor], places: Sequence[Grid]) -> str:
+    """Maps of picked places in words: how far from each, in cells, the tenth of all places lies
+    that is most like it. Rows and columns count from 1.
+    """
+    names = [f"row {row + 1} column {column + 1}" for row, column in places]
+    parts = []
+    for title, similarity in similarities.items():
+        far = [f"{reach(similarity[row, column], (row, column)):.1f}" for row, column in places]
+        parts.append(f"{title} {', '.join(far)}")
+    return (
+        f"Similarity of {len(places)} places ({', '.join(names)}) with all places of the grid. The "
+        f"tenth that is most like each lies, on average, so many cells away: {'; '.join(parts)}."
+    )
+
+
+def reach(map_: Tensor, place: Grid) -> float:
+    """Mean distance, in cells, of the tenth of all other places that is most like `place`. map_:
+    (h, w) of its similarities.
+    """
+    h, w = map_.shape
+    down, side = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    away = torch.hypot((down - place[0]).double(), (side - place[1]).double()).flatten()
+    ranked = map_.cpu().flatten().double().clone()
+    ranked[place[0] * w + place[1]] = -torch.inf
+    best = ranked.argsort(descending=True, stable=True)[: max(1, (h * w - 1) // 10)]
+    return float(away[best].mean())
+
+
 def before_and_after(
     table: Tensor,
     old: Grid,

@@ -22,7 +22,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from segtutor.insight.attention import attention_grid, patches_for_half
+from segtutor.insight.attention import attention_grid, patch_words, patches_for_half
 from segtutor.insight.inside import finite
 
 HEADS = {"mean": Tensor.mean, "max": Tensor.amax, "min": Tensor.amin}
@@ -154,7 +154,7 @@ def rollout_figure(
     figure = attention_grid(image, maps, ("attention", "rollout"), names, [patch], width=width)
     halves = [[patches_for_half(m) for m in line] for line in maps]
     alt = (
-        f"Mean attention of patch row {patch[0]}, column {patch[1]}, and its rollout, in "
+        f"Mean attention of {patch_words(patch)}, and its rollout, in "
         f"{', '.join(names)}. Patches that hold half of the weight, of {h * w}: attention "
         f"{', '.join(map(str, halves[0]))}; rollout {', '.join(map(str, halves[1]))}. The patch "
         f"itself keeps {100 * rolled[-1].reshape(h, w)[patch]:.0f} % of the last rollout."

@@ -117,6 +117,19 @@ def lock(file) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
 
 
+def try_lock(file) -> bool:
+    """Take an open file for this process alone until it is closed; False where another has it.
+    Without locks of the operating system: True.
+    """
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def _mend(file: int, path: Path) -> str | None:
     """Make the file end with a newline: add the one that is missing, set aside what is torn."""
     size = os.fstat(file).st_size

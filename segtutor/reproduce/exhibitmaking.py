@@ -13,7 +13,6 @@ that scale; its decoder did.
 from __future__ import annotations
 
 import copy
-import time
 from types import SimpleNamespace
 
 import torch
@@ -33,14 +32,20 @@ from segtutor.weights import pretrained_encoder
 
 WEIGHTS = "deit_tiny_patch16_224"
 SCALES = {"small": 0.5, "": 1.0, "large": 2.0}  # which patches: of half the side, whole, twice
-SIZES = dict(  # crops: how many are kept as tokens. steps: of each decoder. conv: crop, steps
-    smoke=dict(toy=True, crops=16, few=8, pretrain=2, steps=3, pup=2, batch=4, tests=3, hidden=8,
-               dims=(32, 4, 2), toy_size=(64, 96), conv_side=64, conv=2, marks=(0, 1, 3)),
-    cpu=dict(toy=False, crops=240, few=64, pretrain=160, steps=110, pup=60, batch=8, tests=14,
-             hidden=32, dims=(96, 4, 3), toy_size=(96, 128), conv_side=96, conv=24,
-             marks=(0, 8, 25, 55, 110)),
-    gpu=dict(crops=2000, few=1000, pretrain=1500, steps=1500, pup=1000, tests=60, conv=1500,
-             marks=(0, 50, 200, 600, 1500)),
+# CamVid's frames have 360x480 pixels. size: of test pictures. scale: of training crops
+NEAR = dict(size=(240, 320), crop=(192, 192), scale=(0.55, 0.9), conv_scale=(0.3, 0.6))
+FAR = dict(size=(192, 256), crop=(160, 160), scale=(0.45, 0.72), conv_scale=(0.24, 0.48))
+# crops: how many are kept as tokens; few: of small patches. pretrain, steps, pup, conv: steps of
+# the toy encoder, of the decoders, of PUP and MLA, of the rival, which sees crops of conv_side
+SIZES = dict(
+    smoke=dict(toy=True, camvid=FAR, crops=16, few=8, pretrain=2, steps=3, pup=2, batch=4, lr=3e-3,
+               tests=3, hidden=8, dims=(32, 4, 2), toy_size=(64, 96), conv_side=64, conv=2,
+               marks=(0, 1, 3)),
+    cpu=dict(toy=False, camvid=FAR, crops=96, few=24, pretrain=130, steps=48, pup=24, batch=8,
+             lr=3e-3, tests=10, hidden=32, dims=(96, 4, 3), toy_size=(96, 128), conv_side=96,
+             conv=24, marks=(0, 6, 14, 28, 48)),
+    gpu=dict(camvid=NEAR, crops=2000, few=1000, pretrain=1500, steps=1500, pup=1000, lr=2e-3,
+             tests=60, conv=1500, marks=(0, 50, 200, 600, 1500)),
 )  # fmt: skip
 # name -> (what Segmenter's paper would call it, patches, configuration)
 DECODERS = {
@@ -94,7 +99,8 @@ def behind(model: SegmentationModel) -> nn.ModuleDict:
 
 
 def camvid_place(settings, data_root) -> SimpleNamespace:
-    source, size, crop = CamVid("test", data_root), (240, 320), (192, 192)
+    source, street = CamVid("test", data_root), SimpleNamespace(**settings.camvid)
+    size = tuple(street.size)
     rows = torch.linspace(0, len(source) - 1, settings.tests).long().tolist()
     samples = [source[i] for i in rows]
     samples = [
@@ -102,10 +108,10 @@ def camvid_place(settings, data_root) -> SimpleNamespace:
         for s in samples
     ]
     return SimpleNamespace(
-        train=CamVid("train", data_root), test=Samples(samples, source), crop=crop,
-        normalisation="imagenet", scale=(0.55, 0.9), conv_scale=(0.3, 0.6),
-        data="CamVid (Brostow et al. 2009) at 320x240 pixels, and a frozen DeiT-Tiny with ImageNet "
-        "weights behind which only the decoders learnt", conv_title="",
+        train=CamVid("train", data_root), test=Samples(samples, source), crop=street.crop,
+        normalisation="imagenet", scale=street.scale, conv_scale=street.conv_scale,
+        data=f"CamVid (Brostow et al. 2009) at {size[1]}x{size[0]} pixels, and a frozen DeiT-Tiny "
+        "with ImageNet weights behind which only the decoders learnt", conv_title="",
     )  # fmt: skip
 
 
@@ -133,22 +139,25 @@ def base_encoder(place, settings, real, data_root, kept) -> Encoder:
         )  # fmt: skip
         encoder = model.encoder
         if kept is None:
-            recipe = Recipe(steps=settings.pretrain, batch=16, lr=1e-3, optimiser="adamw",
+            recipe = Recipe(steps=settings.pretrain, batch=8, lr=1e-3, optimiser="adamw",
                             warmup=min(20, settings.pretrain // 2))  # fmt: skip
-            train(model, place.train, recipe, verbose=False)
+            crops = augment(place.crop, normalisation=place.normalisation, scale=place.scale)
+            train(model, place.train, recipe, transform=crops, verbose=False)
         else:
             encoder.load_state_dict(kept["encoder"])
     return encoder.eval().requires_grad_(False)
 
 
-def untrained(base, place, settings, real, seed) -> dict[str, SegmentationModel]:
-    """All models with new decoders on the one encoder, and the convolutional rival."""
+def untrained(base, place, settings, real, seed, names=None) -> dict[str, SegmentationModel]:
+    """New decoders on the one encoder, and the convolutional rival: those in `names`, or all."""
+    names = (*DECODERS, CONV) if names is None else names
     encoders = {
         key: base if scale == 1 else folded(base, scale, place.crop).eval().requires_grad_(False)
         for key, scale in SCALES.items()
     }
     models = {}
-    for name, (_, patches, changes) in DECODERS.items():
+    for name in (n for n in names if n != CONV):
+        _, patches, changes = DECODERS[name]
         config = ModelConfig(
             classes=len(place.test.classes), patch=encoders[patches].patch, image=place.crop,
             size="tiny" if real else settings.dims, normalisation=place.normalisation,
@@ -160,7 +169,8 @@ def untrained(base, place, settings, real, seed) -> dict[str, SegmentationModel]
         parts = build_decoder(config, base.width, base.depth)
         models[name] = SegmentationModel(encoders[patches], *parts)
         models[name].config = config
-    models[CONV], place.conv_title = _rival(len(place.test.classes), seed)
+    if CONV in names:
+        models[CONV], place.conv_title = _rival(len(place.test.classes), seed)
     return models
 
 
@@ -174,22 +184,10 @@ def _rival(classes: int, seed: int):
 
 
 def train_all(models, place, settings, seed) -> dict:
-    """Everything that is kept: state dicts, class embeddings on their way, scores, seconds."""
-    began = time.perf_counter()
+    """Everything that is kept: state dicts, class embeddings on their way, scores."""
     movement: dict[int, Tensor] = {}
-    for patches in SCALES:
-        group = {n: m for n, m in models.items() if n != CONV and DECODERS[n][1] == patches}
-        frozen = _tokens(group, place, settings, patches, seed)
-        for name, model in group.items():
-            steps = settings.pup if name in ("pup", "mla") else settings.steps
-            recipe = Recipe(steps=steps, batch=settings.batch, lr=2e-3, optimiser="adamw",
-                            warmup=min(20, steps // 4), seed=seed)  # fmt: skip
-            if name == "mask":
-                with Watched(model.decoder, settings.marks, movement):
-                    train_on_tokens(model, frozen, recipe)
-                movement[steps] = model.decoder.classes.detach()[0].clone()  # (K, D)
-            else:
-                train_on_tokens(model, frozen, recipe)
+    decoders = {name: model for name, model in models.items() if name != CONV}
+    train_decoders(decoders, place, settings, seed, movement)
     _train_rival(models[CONV], place, settings, seed)
     scores = {name: evaluate(m, place.test).result()["miou"] for name, m in models.items()}
     states = {name: (m if name == CONV else behind(m)).state_dict() for name, m in models.items()}
@@ -198,8 +196,28 @@ def train_all(models, place, settings, seed) -> dict:
         "models": states,
         "movement": movement,
         "miou": scores,
-        "seconds": time.perf_counter() - began,
     }
+
+
+def train_decoders(models, place, settings, seed, movement: dict[int, Tensor]) -> None:
+    """Train what stands behind the encoder, in place. No model's weights depend on which others are
+    trained. movement: gets the class embeddings of "mask" on their way.
+    """
+    for patches in SCALES:
+        group = {name: model for name, model in models.items() if DECODERS[name][1] == patches}
+        if not group:
+            continue
+        frozen = _tokens(group, place, settings, patches, seed)
+        for name, model in group.items():
+            steps = settings.pup if name in ("pup", "mla") else settings.steps
+            recipe = Recipe(steps=steps, batch=settings.batch, lr=settings.lr, optimiser="adamw",
+                            warmup=min(20, steps // 4), seed=seed)  # fmt: skip
+            if name == "mask":
+                with Watched(model.decoder, settings.marks, movement):
+                    train_on_tokens(model, frozen, recipe)
+                movement[steps] = model.decoder.classes.detach()[0].clone()  # (K, D)
+            else:
+                train_on_tokens(model, frozen, recipe)
 
 
 def _tokens(group, place, settings, patches: str, seed: int) -> FrozenTokens:
@@ -231,10 +249,12 @@ class Watched:
 
 
 def _train_rival(model, place, settings, seed) -> None:
-    """From random weights, on small crops of small pictures: enough for blobs, not for justice."""
+    """From random weights, on small crops of small pictures, a few at a time, since steps help it
+    more than crops do: enough for blobs, not for justice.
+    """
     side = settings.conv_side
     scaled = augment((side, side), normalisation="imagenet", scale=place.conv_scale)
-    recipe = Recipe(steps=settings.conv, batch=settings.batch, lr=2e-3, optimiser="adamw",
+    recipe = Recipe(steps=settings.conv, batch=settings.batch // 2, lr=2e-3, optimiser="adamw",
                     warmup=min(5, settings.conv // 2), seed=seed)  # fmt: skip
     train(model, place.train, recipe, transform=scaled, verbose=False)
 

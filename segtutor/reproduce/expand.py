@@ -13,38 +13,50 @@ results but configurations are compared with our models, counted (`check_configu
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from segtutor.reproduce.mini import mini, varied
+from segtutor.reproduce.mini import WEIGHTS, mini, varied
 from segtutor.reproduce.tables import Cell, Table, find_rows, find_table
+from segtutor.training.baseline_runs import name_of
 from segtutor.training.published import RUNS, Run, find_run, override
 
 PROFILES = ("gpu", "mini")
+MARGIN = 1.5  # limit of a SLURM job over the estimated hours of training, for tests and doubt
 SETTINGS = ("repository", "paper")
-# Twelve copies of a photograph are hundreds of small windows. A miniature's two scores, at one
-# scale and at several, are therefore taken from the first photographs, in windows side by side.
-MINI_TEST = ("--limit", "24", "--stride", "128", "128")
+# tables whose miniatures compare networks, and sizes and patches: mini.py says what that costs
+RIVALS = ("setr-table-1b", "setr-table-1e")
+SIZES = ("segmenter-table-3",)
+WORDS = ("name", "source", "choice", "miou_ss", "miou_ms", "gpus")  # of a run: they decide nothing
 
 
 @dataclass(frozen=True)
 class Job:
     """One training with one seed, and its tests. cells: the printed numbers it should give.
-    commands: argument lists, in order. run: as it will be trained, overrides included.
+    commands: argument lists, in order. run: as it will be trained, overrides (changes) included.
+    Cells of a rival are not its numbers, but those of the same kind of network elsewhere.
     """
 
     run: Run
     recipe: str
     seed: int
     cells: tuple[Cell, ...]
+    changes: tuple[tuple[str, str], ...]
     out: str
     commands: tuple[tuple[str, ...], ...]
 
     @property
     def rows(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(f"{cell.table} {cell.row}" for cell in self.cells))
+
+    @property
+    def several_scales(self) -> bool:
+        """Does a table print its score at several scales?"""
+        return any(cell.scale == "MS" for cell in self.cells)
 
 
 @dataclass(frozen=True)
@@ -66,13 +78,15 @@ def expand(
     ledger: str | Path = "runs/ledger.jsonl",
     data_root: str | Path | None = None,
     gpus: int = 1,
+    mini_data: str = "camvid_small",
+    mini_weights: str = WEIGHTS,
 ) -> Expansion:
     """The runs of a table (its id, or "setr-table-1" for all five parts).
 
     rows: labels or columns, all for none. seeds: 0 .. seeds - 1 of each. profile: "gpu" is the
     published training, "mini" a miniature on CamVid (mini.py). settings: whose, where paper and
     repository differ; a training that only one of them describes is taken as it is. out: each run
-    gets a folder in it. gpus: processes of one training.
+    gets a folder in it. gpus: processes of one training. mini_data, mini_weights: see mini.py.
 
     Raises ValueError for an unknown table, row, profile or source of settings.
     """
@@ -91,24 +105,26 @@ def expand(
     left_out: dict[str, str] = {}
     for part in found.values():
         for row in part:
-            if not row.ours:
+            trained = [(trained_as(cell), cell) for cell in row.cells]
+            for recipe, cell in trained:
+                if recipe:
+                    asked.setdefault(recipe, []).append(cell)
+            if not row.ours and not any(recipe for recipe, _ in trained):
                 left_out[f"{row.cells[0].table} {row.label}"] = row.cells[0].reason
-            for cell in (cell for cell in row.cells if cell.recipe):
-                asked.setdefault(cell.recipe, []).append(cell)
     plans: dict[str, tuple[Run, list[Cell], dict[str, str]]] = {}
     for recipe, cells in asked.items():
         name = _settled(recipe, settings)
         changes: dict[str, str] = {}
         if profile == "mini":
-            (whole,) = find_table(cells[0].table)
-            compared = varied(find_run(r) for row in whole.rows for r in row.recipes)
             try:
-                changes = mini(find_run(name), compared)
+                changes = mini(
+                    find_run(name), compared(cells[0].table), data=mini_data, weights=mini_weights
+                )
             except ValueError as error:
                 left_out[name] = str(error)
                 continue
         run = override(find_run(name), changes)
-        same = _essence(run)
+        same = essence(run)
         if same in plans:  # other weights of the original, say, where we have only one file
             left_out[name] = f"here the same training as {plans[same][0].name}"
             plans[same][1].extend(cells)
@@ -122,21 +138,50 @@ def expand(
     return Expansion(tuple(jobs), tuple(left_out.items()))
 
 
+TRAINED = ("mIoU", "mIoU, small", "mIoU, medium", "mIoU, large", "pixel accuracy")
+
+
+def essence(config: dict | Run) -> str:
+    """All that decides what is computed, as text; `config` may be a record's, read from JSON."""
+    config = asdict(config) if isinstance(config, Run) else config
+    recipe = {k: v for k, v in config["recipe"].items() if k != "class_weights"}  # see Run.balance
+    kept = {k: v for k, v in config.items() if k not in (*WORDS, "weights", "segtutor")}
+    return json.dumps({"baseline": "", "balance": 0.0, **kept, "recipe": recipe}, sort_keys=True)
+
+
+def trained_as(cell: Cell) -> str:
+    """The training that gives a cell, or a rival's training of the same kind, or ""."""
+    if cell.recipe or not cell.relative or cell.value is None or cell.metric not in TRAINED:
+        return cell.recipe
+    label = cell.row + cell.column
+    usual = {"ade20k": 160, "pascal_context": 80, "cityscapes": 40}[cell.data]
+    if cell.table.startswith("segmenter") and cell.data == "cityscapes":
+        usual = 80
+    steps = next((n for n in (40, 80, 160) if f"{n}k" in label.replace(" ", "")), usual)
+    name = name_of(cell.data, cell.relative, steps)
+    return name if name in RUNS else ""
+
+
+def compared(table: str) -> frozenset[str]:
+    """What the rows of a table vary, as `mini` wants to know it."""
+    (whole,) = find_table(table)
+    names = {trained_as(cell) if table in RIVALS else cell.recipe for cell in whole.numbers()}
+    found = varied(find_run(name) for name in names if name)
+    return found if table in SIZES else found - {"size"}
+
+
 def _settled(recipe: str, settings: str) -> str:
     """The run with the settings of paper or repository, where there are both."""
     twin = f"{recipe}-paper"
     return twin if settings == "paper" and twin in RUNS else recipe
 
 
-def _essence(run: Run) -> str:
-    """All that decides what is computed, as text."""
-    words = ("name", "source", "choice", "miou_ss", "miou_ms", "gpus")
-    return repr({k: v for k, v in asdict(run).items() if k not in words})
-
-
 def _job(run, seed, cells, changes, out, ledger, data_root, gpus) -> Job:
-    name, run = run.name, replace(run, recipe=replace(run.recipe, seed=seed))
-    folder = out / f"{name}{'-mini' if changes else ''}-seed{seed}"
+    name, kind = run.name, ""
+    if changes:  # one name has several miniatures, and a folder belongs to one training
+        kind = f"-mini-{hashlib.sha256(essence(run).encode()).hexdigest()[:6]}"
+    run = replace(run, recipe=replace(run.recipe, seed=seed))
+    folder = out / f"{name}{kind}-seed{seed}"
     segtutor = ("segtutor",)
     if gpus > 1:
         segtutor = ("torchrun", "--nproc_per_node", str(gpus), "-m", "segtutor.cli")
@@ -152,10 +197,8 @@ def _job(run, seed, cells, changes, out, ledger, data_root, gpus) -> Job:
         server = ("--split", "test", "--server", str(folder / "server"))
         commands.append((*segtutor, *test, "--multi-scale", *rule, *server, *root))
     elif any(cell.scale == "MS" for cell in cells):
-        few = MINI_TEST if changes else ()
-        for how in (("--out", str(folder / "single-scale")), several)[0 if changes else 1 :]:
-            commands.append((*segtutor, *test, *how, *few, *keep, *root))
-    return Job(run, name, seed, cells, str(folder), tuple(commands))
+        commands.append((*segtutor, *test, *several, *keep, *root))
+    return Job(run, name, seed, cells, tuple(changes.items()), str(folder), tuple(commands))
 
 
 def shell(jobs: Sequence[Job]) -> str:
@@ -163,7 +206,8 @@ def shell(jobs: Sequence[Job]) -> str:
     lines = []
     for job in jobs:
         printed = ", ".join(f"{c.printed} {c.scale}" for c in job.cells if c.metric == "mIoU")
-        lines.append(f"# {'; '.join(job.rows)}: {printed}, seed {job.seed}")
+        kind = " (a relative of theirs)" if job.run.baseline else ""
+        lines.append(f"# {'; '.join(job.rows)}{kind}: {printed}, seed {job.seed}")
         lines.append(" && ".join(shlex.join(command) for command in job.commands))
     return "\n".join(lines)
 

@@ -24,14 +24,17 @@ from segtutor.data.miniature import write_miniature
 from segtutor.evaluation import answers, evaluate_protocol, report
 from segtutor.models import SegmentationModel
 from segtutor.reproduce.ledger import append, read
+from segtutor.reproduce.mini import at_hand, mini
 from segtutor.reproduce.shrunk import SHRUNK, choose_run, differences, original, shrunk
+from segtutor.reproduce.trainings import write_run
 from segtutor.training.assemble import Parts, assemble
 from segtutor.training.loop import train, writable
-from segtutor.training.published import Run, protocols
+from segtutor.training.published import Run, find_run, override, protocols
 from segtutor.weights import load_model, save_model
 
 __all__ = [
     "Place",
+    "asked",
     "both_tests",
     "choose_run",
     "comparison",
@@ -91,6 +94,29 @@ def open_place(
     )
 
 
+def asked(
+    recipe: str,
+    changes: dict[str, str] | None,
+    *,
+    profile: str,
+    seed: int,
+    data_root: str | Path | None = None,
+) -> Run:
+    """The run that the parameters of notebooks/reproduce/run.ipynb describe.
+
+    changes: overrides as text, {} for the run as it is published; None: that on a GPU, elsewhere
+    its miniature on what is at hand. In the smoke profile four steps of whatever it is.
+    """
+    run = find_run(recipe)
+    if changes is None:
+        changes = {} if profile == "gpu" else mini(run, **at_hand(data_root))
+    run = override(run, changes)
+    recipe_of = replace(run.recipe, seed=seed)
+    if profile == "smoke":
+        recipe_of = replace(recipe_of, steps=4, batch=2, warmup=1)
+    return replace(run, recipe=recipe_of)
+
+
 def ready(run: Run, data_root: str | Path | None) -> tuple[Run, Parts]:
     """The run with what `assemble` makes of it. A shrunk run whose pretrained weights are neither
     here nor to be had starts from random ones, which its `backbone` then says; a published run
@@ -145,6 +171,7 @@ def _train(run: Run, data_root, out_dir: str, workers: int, save_every: int) -> 
         workers=workers,
     )
     if int(os.environ.get("RANK", 0)) == 0:
+        write_run(out_dir, run, parts.weights)
         print(f"started from: {parts.weights}")
         save_model(model, Path(out_dir) / WEIGHTS)
 
@@ -156,11 +183,20 @@ def trained_model(out_dir: str | Path) -> SegmentationModel:
 
 
 def both_tests(
-    model: SegmentationModel, data: SegmentationData, run: Run, *, limit: int | None, batch: int
+    model: SegmentationModel,
+    data: SegmentationData,
+    run: Run,
+    *,
+    limit: int | None,
+    batch: int,
+    multi: bool = True,
 ) -> dict[str, dict]:
-    """{"single": report, "multi": report} by the run's two protocols. limit: photographs."""
+    """{"single": report, "multi": report} by the run's two protocols. limit: photographs. multi:
+    the second too?
+    """
     found = {}
-    for name, protocol in zip(("single", "multi"), protocols(run), strict=True):
+    names = ("single", "multi") if multi else ("single",)
+    for name, protocol in zip(names, protocols(run), strict=False):
         scores = evaluate_protocol(model, data, protocol, batch=batch, limit=limit)
         found[name] = report(scores, data, protocol, model=run.name, extremes=2)
     return found

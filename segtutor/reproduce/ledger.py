@@ -41,6 +41,7 @@ def provenance() -> dict:
         "versions": {"python": platform.python_version(), **versions()},
         "machine": f"{processor()}, {os.cpu_count()} cores",
         "device": device,
+        "threads": torch.get_num_threads(),  # sums are split among them: last digits differ
         **commit(),
     }
 

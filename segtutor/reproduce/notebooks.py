@@ -26,7 +26,14 @@ from segtutor.reproduce.ledger import versions
 from segtutor.reproduce.profiles import check_profile
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ("[0-9][0-9]_*.ipynb", "gallery.ipynb", "train_*.ipynb")  # chapters; gallery; trainings
+# chapters; galleries of figures and of failures; full trainings; any training
+KINDS = (
+    "[0-9][0-9]_*.ipynb",
+    "gallery.ipynb",
+    "failures.ipynb",
+    "train_*.ipynb",
+    "reproduce/run.ipynb",
+)
 SECONDS = {
     "smoke": 300,
     "cpu": 1500,
@@ -49,7 +56,7 @@ class Outcome:
 
 
 def find_notebooks(folder: Path = ROOT / "notebooks", only: list[str] = ()) -> list[Path]:
-    """The notebooks in the book's order: chapters, gallery, full trainings. only: names or
+    """The notebooks in the book's order: chapters, galleries, trainings. only: names or
     beginnings of names, e.g. ["02"] or ["train_ade20k"].
     """
     found = [path for kind in KINDS for path in sorted(folder.glob(kind))]
@@ -164,7 +171,8 @@ def execute(source: Path, target: Path, parameters: dict, timeout: int) -> str:
             str(source),
             str(target),
             parameters,
-            cwd=str(source.parent),
+            # the kernel's folder; papermill's `cwd` would move this process, with all its threads
+            resources={"metadata": {"path": str(source.parent)}},
             kernel_name="python3",
             engine_name=quiet_engine(),
             progress_bar=False,

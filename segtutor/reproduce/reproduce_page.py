@@ -16,6 +16,7 @@ from segtutor.reproduce.results_page import DATA
 from segtutor.reproduce.tables import BESIDES, PRINTED, find_table
 from segtutor.training.ladder import Rung, ladder
 from segtutor.training.planner import CARDS, Card
+from segtutor.training.planner import hours as hours_of
 from segtutor.training.published import find_run
 from segtutor.training.recipes import Recipe
 from segtutor.training.runs import Run
@@ -24,7 +25,6 @@ MARK = "@COSTS@"
 MARK_SLURM = "@SLURM@"
 MARK_SHELL = "@SHELL@"
 STEPS = 1000
-MARGIN = 1.5  # of a SLURM job, as in commands/reproduce.py, which stands above this room
 OTHER = ("model.image", "model.size")  # changes that make it another experiment
 EXAMPLE = ("segmenter-table-3", "Seg-L/16")
 
@@ -47,18 +47,15 @@ def costs() -> str:
             lines.append(f"| {title} | none | none | " + " | ".join([""] * 5) + " |")
             continue
         data = ", ".join(dict.fromkeys(DATA[run.data] for run in runs))
-        gpus = ", ".join(sorted({authors(run) for run in runs}))
+        gpus = ", ".join(sorted({authors(run) for run in runs if not run.baseline}))
         cells = [on_card(runs, card) for card in CARDS.values()]
         lines.append(f"| {title} | {data} | {len(runs)} | {gpus} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def runs_of(found: Expansion) -> list[Run]:
-    """The papers' own trainings of a table, each once. Rivals are left out, also those of which the
-    library has a relative: the planner's account is of transformers.
-    """
-    jobs = (job for job in found.jobs if any(cell.recipe for cell in job.cells))
-    return [find_run(name) for name in dict.fromkeys(job.recipe for job in jobs)]
+    """The trainings of a table, each once."""
+    return [find_run(name) for name in dict.fromkeys(job.recipe for job in found.jobs)]
 
 
 def authors(run: Run) -> str:
@@ -68,15 +65,19 @@ def authors(run: Run) -> str:
 
 def on_card(runs: Sequence[Run], card: Card) -> str:
     """Largest memory and all hours of those that fit without becoming another experiment; how many
-    do not.
+    do not. Rivals count in the hours alone: the planner has no account of their memory.
     """
-    found = [(run, _rung(_timeless(run), card.title)) for run in runs]
+    ours = [run for run in runs if not run.baseline]
+    rivals = sum(hours_of(run, card) for run in runs if run.baseline)
+    found = [(run, _rung(_timeless(run), card.title)) for run in ours]
     fit = [(run, rung) for run, rung in found if rung.fits and not set(rung.changes) & set(OTHER)]
     words = ""
     if fit:
-        hours = sum(rung.hours * run.recipe.steps / STEPS for run, rung in fit)
+        hours = rivals + sum(rung.hours * run.recipe.steps / STEPS for run, rung in fit)
         told = f"{hours:.0f}" if hours >= 1 else "under 1"
         words = f"{max(rung.need for _, rung in fit):.0f} GiB, {told} h"
+    elif rivals:
+        words = f"{rivals:.0f} h"
     if len(fit) < len(found):
         words += f"{'; ' if words else ''}{len(found) - len(fit)} do not fit"
     return words
@@ -101,7 +102,7 @@ def _rung(run: Run, title: str) -> Rung:
 
 def with_examples(text: str) -> str:
     """Shell lines and a SLURM script of one row, as `segtutor reproduce` writes them."""
-    from segtutor.reproduce.expand import shell, slurm
+    from segtutor.reproduce.expand import MARGIN, shell, slurm
     from segtutor.training.planner import hours
 
     jobs = expand(EXAMPLE[0], rows=[EXAMPLE[1]], seeds=2).jobs

@@ -41,16 +41,6 @@ GROUPS = {
 }
 
 
-def recorded() -> tuple[Callable[[str], Records], Sequence]:
-    """Our miniatures by table, and the verdicts, from the ledger."""
-    try:
-        from segtutor.reproduce.measured import mini_records
-        from segtutor.reproduce.verdicts import verdicts
-    except ModuleNotFoundError:  # before both are there: the page without numbers of ours
-        return (lambda table: {}), ()
-    return mini_records, verdicts()
-
-
 def page(records: Callable[[str], Records]) -> str:
     """All tables under their headings. records: table id -> recipe -> records, by seed."""
     lines = ["```{raw} html", '<div id="table-tools"></div>', "```", ""]

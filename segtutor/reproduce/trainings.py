@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,10 +19,22 @@ from pathlib import Path
 from segtutor.data.dataset import SegmentationData
 from segtutor.reproduce import ledger
 from segtutor.reproduce.ledger_tools import flat
-from segtutor.training.published import RUNS
+from segtutor.training.published import RUNS, Run
 
 LOG_LINES = 50  # about so many steps of the log go into the ledger; the folder keeps them all
 SCORES = ("miou", "pixel_accuracy", "mean_accuracy", "interval", "images", "how")
+
+
+def write_run(folder: str | Path, run: Run, weights: str) -> Path:
+    """What was asked for, into FOLDER/run.json. weights: where the encoder's come from."""
+    from segtutor import __version__
+
+    path = Path(folder) / "run.json"
+    text = json.dumps({**asdict(run), "weights": weights, "segtutor": __version__}, indent=1)
+    part = path.with_name(path.name + ".part")
+    part.write_text(text + "\n")
+    os.replace(part, path)
+    return path
 
 
 def training_record(folder: str | Path) -> dict:
@@ -94,13 +107,18 @@ def fingerprint(data: Sequence[SegmentationData]) -> str:
 
 
 def record_training(
-    folder: str | Path, path: str | Path, *, data: Sequence[SegmentationData] = ()
+    folder: str | Path,
+    path: str | Path,
+    *,
+    data: Sequence[SegmentationData] = (),
+    more: dict | None = None,
 ) -> dict:
     """Append a training folder to the ledger at `path`; versions, machine, commit and peak memory
     are those of this process, which should be the one that trained. data: what it was trained and
-    tested on, for their fingerprint. Returns the record.
+    tested on, for their fingerprint. more: further entries, such as the score at several scales.
+    Returns the record.
     """
-    record = training_record(folder)
+    record = {**training_record(folder), **(more or {})}
     record["peak_memory_mib"] = round(ledger.peak_memory_mib())
     if data:
         record["data_fingerprint"] = fingerprint(data)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from segtutor.baselines import baseline
 from segtutor.data.check import reader
 from segtutor.data.dataset import Sample, SegmentationData, count_classes
 from segtutor.data.pipeline import TrainingPipeline
@@ -32,7 +33,8 @@ from segtutor.weights.pretrained import (
     spec_of,
 )
 
-TEST_SPLIT = {"camvid": "test"}  # the others publish no labels for theirs; both papers use "val"
+# the benchmarks publish no labels for theirs; both papers use "val"
+TEST_SPLIT = {"camvid": "test", "camvid_small": "test", "toyscenes": "test"}
 
 
 class Parts(NamedTuple):
@@ -95,11 +97,30 @@ def assemble(
             f"{len(train_data.classes)}: --override model.classes={len(train_data.classes)}"
         )
     torch.manual_seed(run.recipe.seed)
-    model = build(run.model)
-    source = start_weights(model, run, data_root, weights)
-    model.encoder.freeze(run.frozen)
+    if run.baseline:
+        model, source = rival(run, weights)
+    else:
+        model = build(run.model)
+        source = start_weights(model, run, data_root, weights)
+        model.encoder.freeze(run.frozen)
     recipe = balanced(run, train_data)
     return Parts(model, recipe, train_data, training_transform(run), test_data, source)
+
+
+def rival(run: Run, file: str | Path | None) -> tuple[SegmentationModel, str]:
+    """The baseline of a run, and what it starts from: the library's ImageNet weights (downloaded,
+    FileNotFoundError where that cannot be) or random numbers; or all of the model from a file.
+    """
+    if run.frozen:
+        raise ValueError(f"{run.name}: frozen is {run.frozen}, but a baseline has no blocks")
+    pretrained = bool(run.backbone) and not file
+    model = baseline(run.baseline, run.model.classes, pretrained=pretrained)
+    if file:
+        load_strictly(model, read_safetensors(file)[0], source=str(file))
+        return model, f"{file} (the whole model)"
+    if pretrained:
+        return model, "ImageNet weights of the library"
+    return model, f"random numbers (seed {run.recipe.seed})"
 
 
 def balanced(run: Run, train_data: SegmentationData) -> Recipe:

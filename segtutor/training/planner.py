@@ -99,11 +99,27 @@ def _flops(config: ModelConfig) -> int:
     return counter.get_total_flops()
 
 
+@cache
+def _baseline_flops(name: str, classes: int, image: tuple[int, int]) -> int:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from segtutor.baselines import baseline
+
+    with torch.device("meta"):
+        model = baseline(name, classes).eval()
+        images = torch.empty(1, 3, *image)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.coarse(images, aux=True)
+    return counter.get_total_flops()
+
+
 def training_flops(run: Run) -> float:
     """Of one picture in one training step: forward, and backward twice that; frozen blocks have no
     backward, checkpointed ones a second forward.
     """
     c = run.model
+    if run.baseline:
+        return 3 * _baseline_flops(run.baseline, c.classes, c.image)
     D, L, _ = dims_of(c.size)
     T = (c.image[0] // c.patch) * (c.image[1] // c.patch) + len(c.extra_tokens)
     block = 24 * T * D**2 + 4 * T**2 * D
@@ -125,7 +141,9 @@ def precision_on(run: Run, on: Card) -> str:
 
 
 def memory(run: Run, on: Card, gpus: int = 1) -> Memory:
-    """Of one process of `gpus`."""
+    """Of one process of `gpus`. Raises ValueError for a baseline, whose account nobody wrote."""
+    if run.baseline:
+        raise ValueError(f"{run.name}: memory is planned for SETR and Segmenter, not for baselines")
     recipe = run.recipe
     return step_memory(
         run.model,

@@ -2,10 +2,12 @@
 
 Taught in   : chapter 13, Training recipes
 Official    : the papers' runs, and where paper and repository disagree, stand in setr_runs.py and
-              segmenter_runs.py. What a run costs is computed by planner.py.
+              segmenter_runs.py; their rivals in baseline_runs.py. What a run costs is computed
+              by planner.py.
 
     DATA-MODEL[-STEPS]          with the repository's settings: ade20k-setr-pup-large-160k
     DATA-MODEL[-STEPS]-paper    with those of the paper's text
+    DATA-RIVAL-STEPS            networks that the papers compare themselves with
     camvid-...                  ours
 
 `segtutor recipes` lists them, `segtutor recipes NAME` prints one in full, with the mIoU to expect
@@ -18,6 +20,7 @@ import difflib
 
 from segtutor.config import ModelConfig
 from segtutor.decoders import AUX_LAYERS
+from segtutor.training.baseline_runs import baseline_runs
 from segtutor.training.recipes import Recipe
 from segtutor.training.runs import Run, override, protocols
 from segtutor.training.segmenter_runs import segmenter_runs
@@ -68,7 +71,7 @@ def _camvid(decoder, steps, lr, head_lr, frozen, balance, changes) -> Run:
 
 
 def _table() -> dict[str, Run]:
-    runs = [*(_camvid(*row) for row in CAMVID), *segmenter_runs(), *setr_runs()]
+    runs = [*(_camvid(*row) for row in CAMVID), *segmenter_runs(), *setr_runs(), *baseline_runs()]
     return {run.name: run for run in runs}
 
 

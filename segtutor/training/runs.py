@@ -19,6 +19,7 @@ from typing import Any, get_args, get_type_hints
 
 from segtutor.config import ModelConfig
 from segtutor.evaluation import Protocol, own_protocol, segmenter_protocol, setr_protocol
+from segtutor.evaluation.protocols import THREE
 from segtutor.training.recipes import Recipe
 
 TESTS = ("segmenter", "setr", "own")
@@ -40,7 +41,8 @@ class Run:
     and colours moved by 0.3, chapter 00's. frozen: blocks that keep the pretrained weights. subset:
     only the first so many training images, 0 for all. balance: power of `losses.balanced_weights`,
     counted in the training labels when the run is assembled; 0 treats all pixels alike, as both
-    papers do.
+    papers do. baseline: a network of baselines.py to be trained instead of `model`, of which then
+    only classes, crop and normalisation count; `backbone` is "imagenet" or "".
     """
 
     name: str
@@ -60,6 +62,7 @@ class Run:
     frozen: int = 0
     subset: int = 0
     balance: float = 0.0
+    baseline: str = ""
 
     def __post_init__(self):
         for key, known in (("test", TESTS), ("pipeline", PIPELINES)):
@@ -92,7 +95,7 @@ def protocols(run: Run, *, rule: str = "head") -> tuple[Protocol, Protocol]:
             setr_protocol(run.data, rule=rule, decoder=decoder, multi_scale=True),
         )
     window = run.model.image
-    return own_protocol(window), own_protocol(window, ratios=(0.75, 1.0, 1.25), flip=True)
+    return own_protocol(window), own_protocol(window, ratios=THREE, flip=True)
 
 
 def override(run: Run, changes: Mapping[str, str]) -> Run:

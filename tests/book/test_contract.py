@@ -12,13 +12,16 @@ from segtutor.course import checks
 from segtutor.course.checks.base import KINDS, Exercise
 from segtutor.named import MODELS
 from segtutor.reproduce.address import check, repository
+from segtutor.reproduce.mistakes import BY_NAME
 from segtutor.reproduce.notebooks import find_notebooks
 from tests.conftest import ROOT
 
 NOTEBOOKS = find_notebooks()
 CHAPTERS = [path for path in NOTEBOOKS if path.stem[:2].isdigit()]
 GALLERY = [path for path in NOTEBOOKS if path.stem == "gallery"]
-TRAININGS = [path for path in NOTEBOOKS if path not in CHAPTERS + GALLERY]
+RUN = [path for path in NOTEBOOKS if path.stem == "run"]
+FAILURES = [path for path in NOTEBOOKS if path.stem == "failures"]
+TRAININGS = [path for path in NOTEBOOKS if path not in CHAPTERS + GALLERY + RUN + FAILURES]
 EXERCISE = re.compile(
     r"^### Exercise (\d+)\.(\d+) · (\w+) · level (\d)/5 · (\d+) min · (CPU|GPU)$", re.M
 )
@@ -49,7 +52,7 @@ def tags(cell):
 
 
 def test_the_chapters_of_the_first_volume_are_here():
-    assert [p.stem[:2] for p in CHAPTERS] == [f"{n:02d}" for n in range(16)]
+    assert [p.stem[:2] for p in CHAPTERS] == [f"{n:02d}" for n in range(17)]
 
 
 def test_the_full_trainings_are_here(nbformat):
@@ -102,6 +105,15 @@ def test_the_gallery_s_commands_are_understood(nbformat):
         assert options.out.suffix in (".png", ".svg"), command
 
 
+def test_every_failure_is_on_its_page(nbformat):
+    """Each broken line has its entry, and no cost is typed: all come from the ledger."""
+    [path] = FAILURES
+    text = "\n".join(cell.source for cell in code(nbformat.read(path, as_version=4)))
+    for name in BY_NAME:
+        assert f'"{name}"' in text, f"{name} has no entry"
+    assert not re.search(r"\d \w* ?points", prose(nbformat.read(path, as_version=4)))
+
+
 def test_no_outputs_are_stored(chapter, nbformat):
     path, notebook = chapter
     for cell in code(notebook):
@@ -128,6 +140,8 @@ def test_title_promises_and_badge(chapter):
     first = notebook.cells[0].source
     title = f"# {path.stem[:2]} · " if path in CHAPTERS else "# Full training · "
     title = "# Gallery: every figure of both papers" if path in GALLERY else title
+    title = "# One run of a table" if path in RUN else title
+    title = "# Failure gallery: " if path in FAILURES else title
     assert first.startswith(title), path.name
     for phrase in ("You will be able to", "You need", "In the papers", "Run time", "Open in Colab"):
         assert phrase in prose(notebook), f"{path.name} lacks {phrase!r}"
@@ -187,7 +201,7 @@ def test_no_picture_or_script_from_elsewhere(chapter):
 def test_links_between_chapters_lead_somewhere(chapter):
     path, notebook = chapter
     for target in re.findall(r"\]\(([\w./-]+\.ipynb)", prose(notebook)):
-        assert (ROOT / "notebooks" / target).exists(), f"{path.name} links to {target}"
+        assert (path.parent / target).exists(), f"{path.name} links to {target}"
 
 
 def test_every_exercise_has_stub_solution_check_minutes_and_level(taught):

@@ -12,7 +12,7 @@ from segtutor.insight import (
     chosen,
     grid_alt,
 )
-from segtutor.insight.attention import patches_for_half
+from segtutor.insight.attention import patch_words, patches_for_half
 
 GRID = (2, 3)
 
@@ -75,10 +75,10 @@ def test_spread_is_counted_in_patches():
 
 def test_words_say_where_and_how_wide():
     map_ = torch.tensor([[0.1, 0.1, 0.1], [0.1, 0.1, 0.5]])
-    text = attention_alt({"layer 1": map_, "layer 2": torch.ones(2, 3)}, "patch row 0, column 0")
-    assert "2 attention maps of patch row 0, column 0" in text
-    assert "layer 1: heaviest at row 1, column 2, half of the weight on 1 of 6 patches" in text
-    assert "layer 2: heaviest at row 0, column 0, half of the weight on 3 of 6 patches" in text
+    text = attention_alt({"layer 1": map_, "layer 2": torch.ones(2, 3)}, patch_words((0, 0)))
+    assert "2 attention maps of patch row 1, column 1" in text
+    assert "layer 1: heaviest at row 2, column 3, half of the weight on 1 of 6 patches" in text
+    assert "layer 2: heaviest at row 1, column 1, half of the weight on 3 of 6 patches" in text
     table = torch.stack([torch.stack([map_, torch.ones(2, 3)]), torch.ones(2, 2, 3)])
     text = grid_alt(table, ["layer 1", "layer 2"], ["head 1", "head 2"])
     assert "of 6: layer 1: 1 to 3; layer 2: 3." in text

@@ -170,5 +170,5 @@ def test_pictures_and_words():
     channels = busiest_channels(spread, 2)
     assert list(channels) == ["channel 6", "channel 3"]
     text = channels_alt("Z9", channels, 8)
-    assert "2 of 8 channels of Z9" in text and "channel 6 largest at row 1, column 2" in text
+    assert "2 of 8 channels of Z9" in text and "channel 6 largest at row 2, column 3" in text
     plt.close("all")

@@ -4,8 +4,14 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from segtutor.insight import before_and_after, position_similarity, tables_alt, tables_figure
-from segtutor.insight.positions import likeness, mosaic, query_places
+from segtutor.insight import (
+    before_and_after,
+    places_figure,
+    position_similarity,
+    tables_alt,
+    tables_figure,
+)
+from segtutor.insight.positions import likeness, mosaic, query_places, reach
 from segtutor.tokens import resize_positions
 
 
@@ -63,3 +69,25 @@ def test_tables_of_different_grids_side_by_side():
     assert len(tables_figure(both, tiles=[(4, 4), (2, 3)]).axes) == 3
     assert "ViT: next neighbour 1.00" in tables_alt(both)
     plt.close("all")
+
+
+def test_picked_places_are_drawn_and_told_of():
+    similarity = position_similarity(torch.randn(1, 1 + 4 * 6, 5), (4, 6))
+    figure, alt = places_figure({"a": similarity, "b": -similarity}, [(0, 2), (3, 5)])
+    drawn = [axis.images[0].get_array() for axis in figure.axes[:4]]
+    wanted = [sign * similarity[place] for sign in (1, -1) for place in ((0, 2), (3, 5))]
+    for picture, map_ in zip(drawn, wanted, strict=True):
+        torch.testing.assert_close(torch.as_tensor(picture.data), map_)
+    assert figure.axes[0].get_title() == "row 1, column 3"  # readers count from 1
+    assert "2 places (row 1 column 3, row 4 column 6)" in alt and "; b " in alt
+    plt.close(figure)
+    with pytest.raises(ValueError, match=r"place \(4, 0\) is outside the 4x6 grid"):
+        places_figure({"a": similarity}, [(4, 0)])
+
+
+def test_reach_with_loops():
+    map_ = torch.rand(4, 6)
+    others = [(float(map_[r, c]), r, c) for r in range(4) for c in range(6) if (r, c) != (1, 2)]
+    best = sorted(others, reverse=True)[:2]  # a tenth of 23
+    far = [((r - 1) ** 2 + (c - 2) ** 2) ** 0.5 for _, r, c in best]
+    assert reach(map_, (1, 2)) == pytest.approx(sum(far) / 2)

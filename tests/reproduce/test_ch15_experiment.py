@@ -10,6 +10,7 @@ from segtutor.models import segmenter_linear
 from segtutor.reproduce.experiments import find, run_all
 from segtutor.reproduce.experiments.ch15 import (
     FAITHFULNESS,
+    MODEL,
     VARIANTS,
     changes,
     edited,
@@ -36,12 +37,25 @@ def image():
     return torch.randint(0, 256, (3, 24, 40), generator=torch.Generator().manual_seed(1)).byte()
 
 
-def test_every_variant_runs_and_is_recorded(tmp_path, monkeypatch):
-    monkeypatch.setattr("segtutor.reproduce.exhibits.cache_folder", lambda: tmp_path)
+def test_every_variant_runs_and_is_recorded(tmp_path):
     lines = run_all(FAITHFULNESS, seeds=2, profile="smoke", ledger=tmp_path / "runs.jsonl")
     assert [line["variant"] for line in lines] == 2 * list(VARIANTS)
     assert all(0 <= line[metric] <= 1 for line in lines for metric in FAITHFULNESS.metrics)
     assert find("15") == [FAITHFULNESS]
+
+
+def test_its_model_is_not_that_of_the_pages(monkeypatch):
+    """Exhibits may be made smaller; the recorded runs are of the model that was recorded."""
+    monkeypatch.setattr("segtutor.reproduce.exhibitmaking.SIZES", None)
+    monkeypatch.setattr("segtutor.reproduce.exhibits.exhibits", None)
+    settings = FAITHFULNESS.sizes("smoke")
+    settings.groups = settings.group = settings.queries = 1
+    one, two = (FAITHFULNESS.prepare(settings, None).model for _ in range(2))
+    for (name, a), b in zip(one.state_dict().items(), two.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    made = {k: MODEL["cpu"][k] for k in ("crops", "steps", "batch", "lr")}
+    assert made == dict(crops=240, steps=110, batch=8, lr=2e-3)  # of results/chapter15.jsonl
+    assert MODEL["cpu"]["camvid"]["size"] == (240, 320)
 
 
 def test_at_least_fifty_photographs():

@@ -53,9 +53,25 @@ def test_class_embeddings_move_and_end_where_the_model_is(made):
 def test_settings_and_seed_are_part_of_the_key():
     settings = type("S", (), {})()
     settings.a = 1
-    one = module._key(settings, 0, None)
+    one, other = (module._key(settings, 0, data) for data in ("none", "f00d"))
     settings.a = 2
-    assert len({one, module._key(settings, 0, None), module._key(settings, 1, None)}) == 3
+    rest = {module._key(settings, seed, "none") for seed in (0, 1)}
+    assert len({one, other, *rest}) == 4
+
+
+def test_what_was_made_of_other_data_stays(tmp_path):
+    for name in ("camvid-1", "camvid-2", "toyscenes-3", "camvid-4"):
+        module._write(tmp_path / f"exhibits-cpu-{name}.pt", {})
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert kept == {"exhibits-cpu-toyscenes-3.pt", "exhibits-cpu-camvid-4.pt"}
+
+
+def test_data_nearby_that_it_does_not_read_changes_nothing(made, monkeypatch, tmp_path):
+    """The short profile is made of ToyScenes whatever is at hand."""
+    folder, _ = made
+    (tmp_path / "photo.png").write_text("not read")
+    monkeypatch.setattr(module, "train_all", lambda *_: pytest.fail("trained again"))
+    exhibits("smoke", cache=folder, data_root=tmp_path)
 
 
 @pytest.mark.parametrize("scale", [0.5, 2.0])

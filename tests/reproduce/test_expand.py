@@ -13,7 +13,7 @@ import torch
 from segtutor.cli import main
 from segtutor.commands.train import changes
 from segtutor.models import build
-from segtutor.reproduce.expand import check_configuration, expand, shell, slurm
+from segtutor.reproduce.expand import RIVALS, check_configuration, expand, shell, slurm, trained_as
 from segtutor.reproduce.mini import STEPS, mini, varied
 from segtutor.reproduce.tables import BESIDES, PRINTED, find_table
 from segtutor.training.published import find_run, override
@@ -47,7 +47,7 @@ def test_the_list_has_fifteen_tables(capsys):
 def test_every_table_expands_to_commands_that_name_real_runs(table, profile):
     found = expand(table, profile=profile, out="here", ledger="l.jsonl", data_root="d")
     if not found.jobs:
-        assert profile == "mini" and table == "setr-table-6" or table == "setr-text"
+        assert profile == "mini" and table in ("setr-table-6", "setr-text")
         return
     folders = [job.out for job in found.jobs]
     assert len(set(folders)) == len(folders)
@@ -57,35 +57,39 @@ def test_every_table_expands_to_commands_that_name_real_runs(table, profile):
         assert override(find_run(job.recipe), overrides(train)) == job.run
         assert job.run.recipe.seed == job.seed and after(train, "--out") == job.out
         assert after(train, "--ledger") == "l.jsonl" and after(train, "--data-root") == "d"
-        assert job.run.data == ("camvid" if profile == "mini" else job.cells[0].data)
         if profile == "mini":
-            assert job.run.recipe.steps <= STEPS and job.run.crop == (128, 128)
+            rivals = job.cells[0].table in RIVALS
+            small = ("toyscenes", (64, 96)) if rivals else ("camvid_small", (96, 96))
+            assert job.run.recipe.steps <= STEPS and (job.run.data, job.run.crop) == small
+        else:
+            assert job.run.data == job.cells[0].data
+        assert dict(job.changes) | {"seed": str(job.seed)} == overrides(train)
         scales = {cell.scale for cell in job.cells} | {cell.split for cell in job.cells}
         wanted = [True] if scales & {"MS", "test"} else []
-        if profile == "mini" and wanted:  # both scores from the same photographs
-            wanted = [False, True]
-            assert tests[0][-8:-4] == tests[1][-8:-4]
+        assert job.several_scales == ("MS" in scales)
         assert ["--multi-scale" in test for test in tests] == wanted
         for test in tests:
             assert test[2] == f"{job.out}/model.safetensors" and test[3] == job.run.data
             assert after(test, "--protocol") == job.run.test
             assert ("--rule" in test) == (job.run.test == "setr")
-            assert ("--limit" in test) == (profile == "mini")
 
 
 @pytest.mark.parametrize("table", [*RESULTS, *BESIDES])
 def test_nothing_of_ours_is_forgotten(table):
     found = expand(table)
-    wanted = {c.recipe for t in find_table(table) for c in t.numbers() if c.recipe}
+    wanted = {trained_as(c) for t in find_table(table) for c in t.numbers()} - {""}
     made = {job.recipe for job in found.jobs}
     again = {name: why for name, why in found.left_out if name in wanted}
     assert made | set(again) == wanted and not made & set(again)
     assert all(why.removeprefix("here the same training as ") in made for why in again.values())
     assert {name for name, _ in found.left_out} - wanted == {
-        f"{t.id} {row.label}" for t in find_table(table) for row in t.rows if not row.ours
+        f"{t.id} {row.label}"
+        for t in find_table(table)
+        for row in t.rows
+        if not any(trained_as(cell) for cell in row.cells)
     }
     cells = [cell for job in found.jobs for cell in job.cells]
-    assert len(cells) == sum(bool(c.recipe) for t in find_table(table) for c in t.numbers())
+    assert len(cells) == sum(bool(trained_as(c)) for t in find_table(table) for c in t.numbers())
 
 
 def test_rows_that_share_a_training_share_a_job():
@@ -142,7 +146,7 @@ def test_miniatures_build_and_keep_what_the_table_compares(monkeypatch):
         for config in kinds.values():
             model = build(config)
             assert sum(p.numel() for p in model.parameters()) < 8e6
-            model.coarse(torch.empty(1, 3, 128, 128), aux=True)
+            model.coarse(torch.empty(1, 3, 96, 96), aux=True)
 
 
 def test_a_miniature_differs_as_the_original_does():
@@ -155,7 +159,7 @@ def test_a_miniature_differs_as_the_original_does():
     images = [run.subset for run in of("segmenter-table-5").values()]
     assert images == [73, 145, 218, 291, 0]
     steps = [run.recipe.steps for run in of("setr-table-1a").values()]
-    assert steps == [80, 160] * 3
+    assert steps == [STEPS // 2, STEPS] * 3
     nine = of("segmenter-table-9")
     assert {(run.backbone != "", run.recipe.optimiser) for run in nine.values()} == {
         (a, b) for a in (True, False) for b in ("adamw", "sgd")
@@ -173,6 +177,10 @@ def test_what_has_no_miniature_says_why():
     assert left["cityscapes-setr-pup-large-40k-in21k"].startswith("here the same training")
     left = dict(expand("segmenter-table-3", profile="mini").left_out)
     assert left["ade20k-segmenter-linear-base-16"].endswith("ade20k-segmenter-linear-base-deit-16")
+    left = dict(expand("segmenter-table-4", profile="mini").left_out)
+    assert "Segmenter's table 3" in left["ade20k-segmenter-mask-base-32"]
+    left = dict(expand("setr-table-3", profile="mini").left_out)
+    assert "tables 1b and 1e" in left["ade20k-fcn-resnet101-160k"]
     with pytest.raises(ValueError, match="small already"):
         mini(find_run("camvid-setr-pup-tiny-16"))
     runs = [find_run(f"ade20k-segmenter-linear-{size}-16") for size in ("tiny", "small")]
@@ -228,10 +236,10 @@ def test_configuration_tables_are_counted(capsys):
 
 
 def test_an_overview_without_commands(capsys):
-    assert main(["reproduce", "segmenter-table-5", "--rows", "4k"]) == 0
+    assert main(["reproduce", "segmenter-table-5", "--rows", "4k", "--plan"]) == 0
     text = capsys.readouterr().out
     assert "4k-images, seed 0: segmenter-table-5 mIoU (SS); about" in text
-    assert "1 trainings, about" in text and "--dry-run or --slurm prints the commands" in text
+    assert "1 trainings, about" in text and "Without --plan they are run" in text
 
 
 @pytest.mark.parametrize(
@@ -243,7 +251,7 @@ def test_an_overview_without_commands(capsys):
         (["segmenter-table-3", "--settings", "mine"], "settings is 'mine', expected one of repos"),
         (["segmenter-table-3", "--seeds", "0"], "seeds is 0, expected 1 or more"),
         (["setr-table-5", "--rows", "CCNet"], "nothing to run .* CCNet: their baseline, not ours"),
-        (["setr-text"], "nothing to run .*scored by a server"),
+        (["setr-table-6", "--profile", "mini"], "nothing to run .*scored by a test server"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named(arguments, message, capsys):
@@ -254,3 +262,26 @@ def test_mistakes_are_named(arguments, message, capsys):
 def test_shell_shows_what_should_come_out():
     text = shell(expand("segmenter-table-4", rows=["Seg-L-Mask/16"]).jobs)
     assert text.startswith("# segmenter-table-4 Seg-L-Mask/16: 51.30 SS, seed 0\nsegtutor train ")
+
+
+def test_rivals_are_trainings_of_the_same_kind():
+    found = expand("setr-table-5")
+    rivals = {job.recipe: job for job in found.jobs if job.run.baseline}
+    assert set(rivals) == {"cityscapes-fcn-resnet101-40k", "cityscapes-fcn-resnet101-80k"}
+    job = rivals["cityscapes-fcn-resnet101-80k"]
+    assert [cell.printed for cell in job.cells] == ["75.52", "76.61"] and job.several_scales
+    assert "(a relative of theirs)" in shell([job])
+    minis = expand("setr-table-1b", profile="mini").jobs
+    assert {job.run.backbone for job in minis} == {""} and len(minis) == 3
+    assert {job.run.recipe.steps for job in minis} == {60}
+    assert {job.run.baseline for job in minis} == {
+        "", "semantic_fpn_resnet50", "semantic_fpn_resnet101",
+    }  # fmt: skip
+
+
+def test_a_machine_without_data_or_weights():
+    (job,) = expand(
+        "segmenter-table-5", rows=["4k"], profile="mini", mini_data="toyscenes", mini_weights=""
+    ).jobs
+    assert (job.run.data, job.run.backbone, job.run.model.classes) == ("toyscenes", "", 8)
+    assert job.run.subset == round(512 * 4000 / 20_210)

@@ -101,7 +101,8 @@ def test_all_chapters_experiments_keep_the_form():
             assert experiment.name.startswith(f"{chapter}-") and len(experiment.variants) >= 2
             assert len(set(experiment.variants)) == len(experiment.variants)
             assert experiment.metrics and experiment.question.endswith("?")
-            assert ledger_of(experiment).name == f"chapter{chapter}.jsonl"
+            ledger = f"chapter{chapter}.jsonl" if chapter.isdigit() else f"{chapter}.jsonl"
+            assert ledger_of(experiment).name == ledger
             for profile in ("smoke", "cpu"):
                 experiment.sizes(profile)
 

@@ -143,3 +143,19 @@ def test_kernels_that_run_together_share_the_cores(monkeypatch):
     with kernels_inherit(1):
         assert os.environ["OMP_NUM_THREADS"] == "7"
     assert os.environ["OMP_NUM_THREADS"] == "7" and "SEGTUTOR_PAGE" not in os.environ
+
+
+@pytest.mark.notebooks
+def test_side_by_side_each_works_in_its_own_folder(tmp_path, monkeypatch):
+    """Relative paths hold, whichever notebook ends first."""
+    monkeypatch.chdir(tmp_path)
+    where = "import os; print('IN', os.path.basename(os.getcwd()))"
+    make(tmp_path / "a", "00_slow.ipynb", "import time; time.sleep(6)", where, RESULTS)
+    make(tmp_path / "b", "01_quick.ipynb", where, RESULTS)
+    notebooks = [tmp_path / "a" / "00_slow.ipynb", tmp_path / "b" / "01_quick.ipynb"]
+    options = dict(profile="smoke", cache=tmp_path / "cache", into=Path("pages"), timeout=60)
+    outcomes = run_all(notebooks, jobs=2, **options)
+    assert [o.state for o in outcomes] == ["ran", "ran"], [o.error for o in outcomes]
+    assert Path.cwd() == tmp_path
+    for name, folder in (("00_slow", "a"), ("01_quick", "b")):
+        assert f"IN {folder}" in (tmp_path / "pages" / f"{name}.ipynb").read_text()

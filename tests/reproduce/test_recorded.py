@@ -10,7 +10,7 @@ EXPERIMENTS = [e for chapter in known() for e in find(chapter)]
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.name)
 def test_every_variant_was_run_with_five_seeds_and_the_settings_of_the_code(experiment):
     lines = recorded(experiment)
-    assert lines, f"run: segtutor reproduce experiment {experiment.name[:2]}"
+    assert lines, f"run: segtutor reproduce experiment {experiment.name.split('-')[0]}"
     runs = [(line["variant"], line["seed"]) for line in lines]
     assert len(runs) == len(set(runs)), "a run is recorded twice"
     for variant in experiment.variants:

@@ -1,22 +1,17 @@
 """The page How to reproduce: computed by the planner, commands as the library writes them."""
 
 import shlex
-from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
-import segtutor.commands.reproduce as command
 from segtutor.reproduce import reproduce_page
 from segtutor.reproduce.expand import expand
-from segtutor.reproduce.tables import BESIDES, PRINTED, TABLES, find_table
+from segtutor.reproduce.tables import BESIDES, PRINTED
 from segtutor.training.ladder import ladder
-from segtutor.training.planner import CARDS
+from segtutor.training.planner import CARDS, hours
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "book" / "reproduce.md").read_text("utf-8")
-
-A_CELL = TABLES["segmenter-table-3"].rows[0].cells[-1]
 
 
 def test_a_cell_sums_hours_and_takes_the_largest_memory():
@@ -28,7 +23,21 @@ def test_a_cell_sums_hours_and_takes_the_largest_memory():
     assert reproduce_page.on_card(runs, CARDS["80gb"]) == wanted
 
 
+def test_rivals_count_in_the_hours():
+    runs = reproduce_page.runs_of(expand("setr-table-1b"))
+    ours = [run for run in runs if not run.baseline]
+    rivals = [run for run in runs if run.baseline]
+    assert len(ours) == 1 and len(rivals) == 2
+    card = CARDS["80gb"]
+    memory, alone = reproduce_page.on_card(ours, card).split(", ")
+    total = sum(hours(run, card) for run in rivals) + ladder(ours[0], card)[-1].hours
+    assert reproduce_page.on_card(runs, card) == f"{memory}, {total:.0f} h" != f"{memory}, {alone}"
+    assert reproduce_page.on_card(rivals, card).endswith(" h")
+
+
 def test_what_would_be_another_experiment_is_not_counted_as_fitting(monkeypatch):
+    from types import SimpleNamespace
+
     rungs = {
         "a": SimpleNamespace(fits=True, changes={"accumulate": "2"}, need=10, hours=5),
         "b": SimpleNamespace(fits=True, changes={"model.size": "tiny"}, need=1, hours=1),
@@ -37,7 +46,7 @@ def test_what_would_be_another_experiment_is_not_counted_as_fitting(monkeypatch)
     monkeypatch.setattr(reproduce_page, "_timeless", lambda run: run)
     monkeypatch.setattr(reproduce_page, "_rung", lambda run, title: rungs[run.name])
     steps = SimpleNamespace(steps=reproduce_page.STEPS)
-    runs = [SimpleNamespace(name=name, recipe=steps) for name in rungs]
+    runs = [SimpleNamespace(name=name, recipe=steps, baseline="") for name in rungs]
     shown = reproduce_page.on_card(runs, CARDS["t4"])
     assert shown == "10 GiB, 5 h; 2 do not fit"
     assert reproduce_page.on_card(runs[1:], CARDS["t4"]) == "2 do not fit"
@@ -53,18 +62,6 @@ def test_every_table_has_a_line(monkeypatch):
     assert "none, counted" in lines[2 + PRINTED.index("setr-table-2")]
 
 
-def test_rivals_are_left_out():
-    """The planner knows SETR and Segmenter; a relative of a rival would be counted wrongly."""
-    ours = SimpleNamespace(recipe="ade20k-segmenter-linear-tiny-16", cells=(A_CELL,))
-    theirs = SimpleNamespace(recipe="of-a-rival", cells=(replace(A_CELL, recipe=""),))
-    runs = reproduce_page.runs_of(SimpleNamespace(jobs=(ours, theirs, ours)))
-    assert [run.name for run in runs] == ["ade20k-segmenter-linear-tiny-16"]
-    for name in (*PRINTED, *BESIDES):
-        if find_table(name)[0].kind == "results":
-            asked = {c.recipe for t in find_table(name) for c in t.numbers()}
-            assert {run.name for run in reproduce_page.runs_of(expand(name))} <= asked
-
-
 def test_examples_are_what_the_library_writes():
     shown = reproduce_page.with_examples(
         f"{reproduce_page.MARK_SHELL}\n{reproduce_page.MARK_SLURM}"
@@ -72,7 +69,6 @@ def test_examples_are_what_the_library_writes():
     assert "@" not in shown
     assert shown.count("segtutor train ade20k-segmenter-linear-large-16 ") == 4
     assert "#SBATCH --array=0-1" in shown
-    assert reproduce_page.MARGIN == command.MARGIN
 
 
 @pytest.mark.parametrize(

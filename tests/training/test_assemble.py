@@ -187,3 +187,48 @@ def test_a_balanced_run_counts_its_training_labels(root):
     wanted /= (wanted * share).sum()
     assert recipe.class_weights == pytest.approx(wanted.tolist(), abs=1e-4)
     assert replace(recipe, class_weights=()) == run.recipe
+
+
+# --- rivals
+
+
+def test_a_rival_is_trained_by_the_same_loop(tmp_path, monkeypatch):
+    """FCN with ResNet-101 and Semantic FPN, from random weights, in two steps of the whole path."""
+    from segtutor.baselines import Baseline
+
+    monkeypatch.setenv("SEGTUTOR_CACHE", str(tmp_path))
+    for name in ("cityscapes-fcn-resnet101-40k", "cityscapes-semantic-fpn-resnet50-40k"):
+        small = ["data=toyscenes", "model.classes=8", "model.image=64,64", "backbone=", "steps=1"]
+        more = ["batch=2", "base=0,0", "test=own", "pipeline=light", "subset=4"]
+        out = tmp_path / name
+        options = ["--out", str(out), "--workers", "0", "--test-limit", "1"]
+        assert main(["train", name, "--override", *small, *more, *options]) == 0
+        model = load_model(out / "model.safetensors")
+        assert isinstance(model, Baseline) and model.config.classes == 8
+        report = json.loads((out / "report.json").read_text())
+        assert report["images"] == 1 and 0 <= report["miou"] <= 1
+
+
+def test_a_rival_s_weights_and_what_it_cannot_do(tmp_path):
+    from segtutor.baselines import baseline
+    from segtutor.training.planner import card, hours, memory
+
+    small = {"data": "toyscenes", "model.classes": "8", "backbone": "", "model.image": "64,64"}
+    run = override(find_run("cityscapes-semantic-fpn-resnet50-40k"), small)
+    path = save_model(baseline("semantic_fpn_resnet50", 8), tmp_path / "fpn.safetensors")
+    parts = assemble(run, weights=path)
+    assert parts.weights == f"{path} (the whole model)"
+    for mine, saved in zip(
+        parts.model.state_dict().values(), load_model(path).state_dict().values(), strict=True
+    ):
+        assert torch.equal(mine, saved)
+    again, other = (assemble(replace(run, recipe=replace(run.recipe, seed=s))) for s in (0, 1))
+    assert "seed 0" in again.weights
+    weight = "encoder.conv1.weight"
+    assert not torch.equal(again.model.state_dict()[weight], other.model.state_dict()[weight])
+    with pytest.raises(ValueError, match="frozen is 6, but a baseline has no blocks"):
+        assemble(replace(run, frozen=6))
+    with pytest.raises(ValueError, match="memory is planned for SETR and Segmenter, not for base"):
+        memory(run, card("24gb"))
+    larger = replace(run, model=replace(run.model, image=(128, 128)))
+    assert hours(larger, card("24gb")) / hours(run, card("24gb")) == pytest.approx(4, rel=0.05)

@@ -29,7 +29,7 @@ def test_every_run_can_be_found_built_and_tested():
         assert run.name == name and find_run(name) is run
         assert reader(run.data) and run.splits
         known = run.backbone in BACKBONES or run.backbone.split(".")[0] in PRETRAINED
-        assert known or run.backbone in ("", "resnet50.tv_in1k"), run.backbone
+        assert known or run.backbone in ("", "resnet50.tv_in1k", "imagenet"), run.backbone
         single, multi = protocols(run)
         assert single.window == multi.window == run.crop
         assert len(multi.ratios) > len(single.ratios) == 1 and multi.flip and not single.flip

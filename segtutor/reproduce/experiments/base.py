@@ -20,9 +20,9 @@ from segtutor.reproduce.profiles import choose
 
 @dataclass(frozen=True)
 class Experiment:
-    """name: e.g. "06-boundaries". question: one sentence. variants: what is compared; the first is
-    what the others are held against. metrics: names of the numbers that a run returns, fractions of
-    1, more is better.
+    """name: chapter (or page) and subject, e.g. "06-boundaries". question: one sentence. variants:
+    what is compared; the first is what the others are held against. metrics: names of the numbers
+    that a run returns, fractions of 1, more is better.
 
     settings: profile -> sizes (smoke and cpu). prepare: (settings, data_root) -> whatever the runs
     share, with an attribute `data` that names the data. run: (shared, settings, variant, seed) ->
@@ -54,8 +54,11 @@ class Experiment:
 
 
 def ledger_of(experiment: Experiment) -> Path:
-    """Where its runs are recorded: results/chapterNN.jsonl of the source tree."""
-    return ROOT / "results" / f"chapter{experiment.name[:2]}.jsonl"
+    """Where its runs are recorded: results/chapterNN.jsonl of the source tree, or the page's name
+    instead of chapterNN.
+    """
+    chapter = experiment.name.split("-")[0]
+    return ROOT / "results" / f"{f'chapter{chapter}' if chapter.isdigit() else chapter}.jsonl"
 
 
 def run_all(

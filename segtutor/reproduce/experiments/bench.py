@@ -6,14 +6,15 @@ them: ToyScenes, and a small encoder that is first trained on them with a linear
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 
 import torch
+from torch import Tensor
 
 from segtutor.config import ModelConfig
-from segtutor.data import CamVid, augment, batches, camvid, normalise
+from segtutor.data import CamVid, Sample, SegmentationData, augment, batches, camvid, normalise
 from segtutor.data.toyscenes import ToyScenes
 from segtutor.evaluation import ByBorder
 from segtutor.models import SegmentationModel, build_decoder, segmenter_linear
@@ -48,31 +49,75 @@ def frozen_bench(
     ToyScenes stand in), toy (True: ToyScenes in any case). layers: blocks whose outputs are kept
     too, negative ones count from the last; or a function that names them, given the depth.
     """
+    place = bench_place(settings, data_root)
+    wanted = layers(place.encoder.depth) if callable(layers) else layers
+    keep = [i % place.encoder.depth for i in wanted]
+    return Bench(
+        encoder=place.encoder,
+        train=FrozenTokens(place.encoder, crops(place, settings), layers=keep),
+        test=FrozenTokens(place.encoder, photographs(place), layers=keep),
+        classes=place.train.classes,
+        palette=place.train.palette,
+        data=place.data,
+    )
+
+
+@dataclass
+class Place:
+    """Where a bench's tokens come from. encoder: frozen. train: data. tests: a list of samples.
+    crop: (H, W) of the crops. scale: of the crops. normalisation: its name. data: names it all.
+    """
+
+    encoder: Encoder
+    train: SegmentationData
+    tests: list[Sample]
+    crop: tuple[int, int]
+    scale: tuple[float, float]
+    normalisation: str
+    data: str
+
+
+def bench_place(
+    settings: SimpleNamespace,
+    data_root: str | None = None,
+    *,
+    toy_test: tuple[int, int] = (96, 96),
+    toy_scale: tuple[float, float] = (1.0, 1.0),
+) -> Place:
+    """Data and encoder of `frozen_bench`. toy_test: size of the test scenes, toy_scale: of the
+    crops' scales, where ToyScenes stand in.
+    """
     real = camvid.available(data_root) and find_weights(WEIGHTS, data_root) and not settings.toy
-    make = _camvid if real else _toyscenes
-    encoder, train_data, test_data, crop, data = make(settings, data_root)
+    if real:
+        encoder, train_data, test_data, crop, data = _camvid(settings, data_root)
+    else:
+        encoder, train_data, test_data, crop, data = _toyscenes(settings, toy_test)
     for parameter in encoder.parameters():
         parameter.requires_grad_(False)
-    wanted = layers(encoder.depth) if callable(layers) else layers
-    keep = [i % encoder.depth for i in wanted]
-    normalisation = "imagenet" if real else "half"
-    if real:
-        scaled = augment(crop, normalisation=normalisation, scale=(0.7, 1.4))
-    else:
-        scaled = augment(crop, normalisation=normalisation, scale=(1.0, 1.0))
-    common = dict(normalisation=normalisation, seed=0)
-    crops = batches(train_data, batch=8, steps=-(-settings.crops // 8), transform=scaled, **common)
     every = max(1, len(test_data) // settings.tests)
-    spread = torch.utils.data.Subset(test_data, range(0, every * settings.tests, every))
-    whole = ((normalise(s.image[None], normalisation), s.label[None].long()) for s in spread)
-    return Bench(
+    return Place(
         encoder=encoder,
-        train=FrozenTokens(encoder, crops, layers=keep),
-        test=FrozenTokens(encoder, whole, layers=keep),
-        classes=train_data.classes,
-        palette=train_data.palette,
+        train=train_data,
+        tests=[test_data[i] for i in range(0, every * settings.tests, every)],
+        crop=crop,
+        scale=(0.7, 1.4) if real else toy_scale,
+        normalisation="imagenet" if real else "half",
         data=data,
     )
+
+
+def crops(place: Place, settings: SimpleNamespace) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of crops of the training data, normalised, with their labels."""
+    scaled = augment(place.crop, normalisation=place.normalisation, scale=place.scale)
+    common = dict(normalisation=place.normalisation, seed=0)
+    steps = -(-settings.crops // 8)
+    return batches(place.train, batch=8, steps=steps, transform=scaled, **common)
+
+
+def photographs(place: Place) -> Iterator[tuple[Tensor, Tensor]]:
+    """The test photographs, whole, one at a time, normalised, with their labels."""
+    for s in place.tests:
+        yield normalise(s.image[None], place.normalisation), s.label[None].long()
 
 
 def _camvid(settings, data_root):
@@ -82,10 +127,10 @@ def _camvid(settings, data_root):
     return encoder, train_data, test_data, crop, "CamVid, frozen DeiT-Tiny (ImageNet weights)"
 
 
-def _toyscenes(settings, data_root):
+def _toyscenes(settings, test_size):
     crop = (96, 96)
     train_data = ToyScenes("train", size=crop, length=max(settings.crops, 64))
-    test_data = ToyScenes("test", size=crop, length=settings.tests)
+    test_data = ToyScenes("test", size=test_size, length=settings.tests)
     torch.manual_seed(0)
     model = segmenter_linear(
         len(train_data.classes), (96, 4, 3), patch=8, image=crop, norm_eps=1e-6, drop_path=0.0
@@ -111,7 +156,16 @@ def fit_and_score(
     """Train everything behind the encoder by settings.steps, .batch and .lr (AdamW, poly); score on
     the test images.
     """
-    recipe = Recipe(
+    train_on_tokens(model, bench.train, recipe_of(settings, seed))
+    score = ByBorder(len(bench.classes), reach=reach)
+    for predicted, label in predictions(model, bench.test):
+        score.update(predicted, label)
+    return score
+
+
+def recipe_of(settings: SimpleNamespace, seed: int) -> Recipe:
+    """How everything behind the frozen encoder is trained."""
+    return Recipe(
         steps=settings.steps,
         batch=settings.batch,
         lr=settings.lr,
@@ -119,8 +173,3 @@ def fit_and_score(
         warmup=min(20, settings.steps // 4),
         seed=seed,
     )
-    train_on_tokens(model, bench.train, recipe)
-    score = ByBorder(len(bench.classes), reach=reach)
-    for predicted, label in predictions(model, bench.test):
-        score.update(predicted, label)
-    return score

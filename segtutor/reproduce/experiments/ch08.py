@@ -13,9 +13,10 @@ import torch
 from torch import nn
 
 from segtutor.data import Cached, CamVid, augment, camvid
+from segtutor.data.small import Shrunk
 from segtutor.models import SegmentationModel, setr_hybrid, setr_naive
 from segtutor.reproduce.experiments.base import Experiment
-from segtutor.reproduce.experiments.whole import Shrunk, fit, score, toy_scenes
+from segtutor.reproduce.experiments.whole import fit, score, toy_scenes
 from segtutor.training import Recipe
 from segtutor.weights import find_weights, load_pretrained
 

@@ -29,14 +29,29 @@ from segtutor.data.loading import generator
 from segtutor.insight.inside import inside
 from segtutor.insight.rollout import rollout
 from segtutor.models import SegmentationModel
-from segtutor.reproduce.exhibitmaking import SIZES, WEIGHTS, camvid_place, toy_place
-from segtutor.reproduce.exhibits import exhibits
+from segtutor.reproduce.exhibitmaking import (
+    NEAR,
+    WEIGHTS,
+    base_encoder,
+    camvid_place,
+    toy_place,
+    train_decoders,
+    untrained,
+)
 from segtutor.reproduce.experiments.base import Experiment
 from segtutor.reproduce.profiles import choose
 from segtutor.tokens import Encoder
 from segtutor.tokens.patch import Grid
 from segtutor.weights import find_weights
 
+# How the model is made; SIZES of exhibitmaking.py say what is what. These are sizes of its own, so
+# that the exhibits of the pages may change without making the recorded runs stale.
+MODEL = dict(
+    smoke=dict(toy=True, camvid=NEAR, crops=16, pretrain=2, steps=3, batch=4, lr=2e-3, hidden=8,
+               dims=(32, 4, 2), toy_size=(64, 96)),
+    cpu=dict(toy=False, camvid=NEAR, crops=240, pretrain=160, steps=110, batch=8, lr=2e-3,
+             hidden=32, dims=(96, 4, 3), toy_size=(96, 128)),
+)  # fmt: skip
 MAPS = ("last layer", "mean of layers", "rollout")
 VARIANTS = ("random", "least attended", "nearest", *MAPS)
 
@@ -132,15 +147,18 @@ def ranked(variant: str, maps: dict[str, Tensor], query: int, grid: Grid, seed: 
 
 
 def prepare(settings: SimpleNamespace, data_root: str | None) -> SimpleNamespace:
-    """The model, and of each photograph some queries with their maps."""
-    shown = exhibits(settings.profile, seed=0, data_root=data_root)
-    sizes = choose(settings.profile, **SIZES)
-    sizes.tests, sizes.crops = settings.groups * settings.group, 0
-    real = shown.real and camvid.available(data_root) and find_weights(WEIGHTS, data_root)
-    photographs = (camvid_place(sizes, data_root) if real else toy_place(sizes)).test
-    model = shown.models["linear"]
+    """The model, trained now, and of each photograph some queries with their maps."""
+    sizes = choose(settings.profile, **MODEL)
+    sizes.tests = settings.groups * settings.group
+    real = bool(camvid.available(data_root) and find_weights(WEIGHTS, data_root)) and not sizes.toy
+    place = camvid_place(sizes, data_root) if real else toy_place(sizes)
+    torch.manual_seed(0)
+    base = base_encoder(place, sizes, real, data_root, None)
+    models = untrained(base, place, sizes, real, 0, ("linear",))
+    train_decoders(models, place, sizes, 0, {})
+    model = models["linear"].eval().requires_grad_(False)
     cases = []
-    for i, sample in enumerate(photographs):
+    for i, sample in enumerate(place.test):
         seen = inside(model, sample.image)
         N = seen.grid[0] * seen.grid[1]
         queries = torch.randperm(N, generator=generator(i))[: settings.queries]  # (B,)
@@ -150,7 +168,7 @@ def prepare(settings: SimpleNamespace, data_root: str | None) -> SimpleNamespace
         maps = [{name: m[q] for name, m in found.items()} for q in queries]
         cases.append(SimpleNamespace(image=sample.image, queries=queries, maps=maps,
                                      grid=seen.grid, number=i))  # fmt: skip
-    return SimpleNamespace(model=model, cases=cases, data=shown.data)
+    return SimpleNamespace(model=model, cases=cases, data=place.data)
 
 
 @torch.no_grad()

@@ -11,10 +11,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from segtutor.data import Cached, Sample, SegmentationData, batches, normalise
+from segtutor.data import Cached, SegmentationData, batches, normalise
 from segtutor.data.loading import number
 from segtutor.data.toyscenes import ToyScenes
 from segtutor.evaluation import ByBorder
@@ -35,25 +34,6 @@ def toy_scenes(settings: SimpleNamespace, data_root: str | None = None) -> Simpl
         test=Cached(ToyScenes("test", size=size, length=settings.tests)),
         data=f"ToyScenes of {size[0]}x{size[1]}, encoder from random weights",
     )
-
-
-class Shrunk:
-    """A data set whose pictures and label maps are `factor` times smaller (labels: nearest)."""
-
-    def __init__(self, data: SegmentationData, factor: int):
-        self.data, self.factor = data, factor
-        for attribute in ("name", "classes", "palette", "ignore"):
-            setattr(self, attribute, getattr(data, attribute))
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, index: int) -> Sample:
-        image, label, name = self.data[index]
-        size = [side // self.factor for side in label.shape]
-        small = F.interpolate(image[None].float(), size, mode="bilinear", antialias=True)
-        ids = F.interpolate(label[None, None].float(), size, mode="nearest-exact")  # (1, 1, h, w)
-        return Sample(small[0].round().to(torch.uint8), ids[0, 0].to(label.dtype), name)
 
 
 def fit(
